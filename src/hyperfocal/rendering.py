@@ -1,0 +1,80 @@
+"""`Rendering` and `RenderOptions`: what `render` returns and what it takes beyond the everyday arguments."""
+
+from dataclasses import dataclass
+
+from jaxtyping import Float
+from torch import Tensor
+
+
+@dataclass(frozen=True)
+class Rendering:
+    """A picture of Gaussians. The view dimension `*v` is there when the camera was a batch."""
+
+    color: Float[Tensor, "*v h w 3"]
+    """Composited over the background, in the colour space of the Gaussians; not clamped."""
+    alpha: Float[Tensor, "*v h w"]
+    """Coverage in [0, 1]."""
+    depth_expected: Float[Tensor, "*v h w"]
+    """Mean camera z weighted by contribution; 0 where nothing was hit."""
+    depth_median: Float[Tensor, "*v h w"]
+    """Camera z of the Gaussian that takes the transmittance to one half; 0 where more than half stays clear."""
+    normals: Float[Tensor, "*v h w 3"] | None
+    """Unit world normals of `depth_median` facing the camera; 0 where unknown; None unless asked for."""
+    features: Float[Tensor, "*v h w c"] | None
+    """Blended feature channels, over zero; None unless given."""
+    radii_px: Float[Tensor, "*v n"]
+    """Larger half-extent of each footprint; 0 for culled Gaussians. Not differentiable."""
+    weight_sum: Float[Tensor, "*v n"] | None
+    """Sum over pixels of each Gaussian's contribution; None unless asked for. Not differentiable."""
+    error_sum: Float[Tensor, "*v n"] | None
+    """Sum over pixels of contribution times `RenderOptions.error_map`; None unless given. Not differentiable."""
+
+
+@dataclass(frozen=True)
+class RenderOptions:
+    """Everything about a render that is not everyday. `v` counts the camera's views (1 for a single camera).
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+
+    sh_degree: int | None = None
+    """Highest degree of spherical harmonics to use; None is all there are."""
+    low_pass_px2: float = 0.3
+    """Variance added to every 2D footprint, so that a Gaussian never falls between pixels (Kerbl et al. 2023)."""
+    near: float = 0.01
+    """Gaussians with camera z below this are not seen; scene units."""
+    alpha_cut: float = 1 / 255
+    """Contributions with a smaller alpha are dropped."""
+    relative_cut: bool = True
+    """Scale the cut by each Gaussian's opacity factor, floor 1e-6, so that blur keeps the same share of the light."""
+    colors: Float[Tensor, "n 3"] | Float[Tensor, "v n 3"] | None = None
+    """Direct colours in place of spherical harmonics."""
+    features: Float[Tensor, "n c"] | Float[Tensor, "v n c"] | None = None
+    """Extra channels to blend, c <= 32."""
+    means: Float[Tensor, "v n 3"] | None = None
+    """Per-view centres in place of the shared ones (Gaussians at each view's time)."""
+    quaternions: Float[Tensor, "v n 4"] | None = None
+    """Per-view orientations in place of the shared ones."""
+    variance_px2: Float[Tensor, "v n"] | None = None
+    """Isotropic variance added to each 2D footprint."""
+    opacity_factor: Float[Tensor, "v n"] | None = None
+    """Factor on each opacity."""
+    mean_offsets_px: Float[Tensor, "v n 2"] | None = None
+    """Added to the 2D centres; pass zeros that require a gradient to get the 2D-mean gradient."""
+    error_map: Float[Tensor, "v h w"] | None = None
+    """Weights for `Rendering.error_sum`."""
+    weight_sum: bool = False
+    """Return `Rendering.weight_sum`."""
+    row_window: tuple[int, int] | None = None
+    """Render only rows [first, last) of the image."""
+    threads: int | None = None
+    """CPU threads; None is torch's number."""
+
+    def __post_init__(self) -> None:
+        if not self.low_pass_px2 >= 0:
+            raise ValueError(f"`low_pass_px2` must be at least 0, got {self.low_pass_px2}.")
+        if not 0 <= self.alpha_cut < 1:
+            raise ValueError(f"`alpha_cut` must be in [0, 1), got {self.alpha_cut}.")
+        if not self.near > 0:
+            raise ValueError(f"`near` must be positive, got {self.near}.")

@@ -1,0 +1,128 @@
+"""`Scene`: photographs with what is known about their cameras, as the readers return it."""
+
+from dataclasses import dataclass, field, replace
+from pathlib import Path
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .camera import Camera
+from .distortion import Distortion
+from .shapes import Image, Mask
+
+
+@dataclass(frozen=True)
+class Exif:
+    """What a photograph's file says about how it was taken; None is unknown."""
+
+    focal_length_mm: float | None = None
+    focal_length_35mm: float | None = None
+    f_number: float | None = None
+    exposure_s: float | None = None
+    focus_distance_m: float | None = None
+    make: str | None = None
+    model: str | None = None
+
+
+@dataclass(frozen=True)
+class View:
+    """One photograph and what is known about its camera."""
+
+    name: str
+    """Unique in the scene: the path below the photograph folder, with forward slashes."""
+    image: Path | Image
+    """The file, or the pixels themselves (sRGB in [0, 1])."""
+    camera: Camera | None = None
+    """Of the photograph as stored, before distortion is removed; None while the pose is unknown."""
+    distortion: Distortion | None = None
+    """None is an ideal pinhole."""
+    mask: Path | Mask | None = None
+    """True (or non-zero in the file) where the photograph counts."""
+    exif: Exif = field(default_factory=Exif)
+
+
+@dataclass(frozen=True)
+class Photograph:
+    """A decoded photograph without lens distortion, with the pinhole camera that fits it."""
+
+    name: str
+    image: Image
+    """sRGB in [0, 1]."""
+    valid: Mask
+    """False where the undistorted picture has no source pixel, and where the view's mask says so."""
+    camera: Camera
+
+
+@dataclass(frozen=True)
+class PointCloud:
+    """Coloured points in scene units, usually from structure from motion."""
+
+    positions: Float[Tensor, "p 3"]
+    colors: Float[Tensor, "p 3"]
+    """sRGB in [0, 1]."""
+
+    def __len__(self) -> int:
+        return len(self.positions)
+
+
+@dataclass(frozen=True)
+class Scene:
+    """Photographs of one place. The world frame and scale are those of the source; nothing is recentred.
+
+    Raises:
+        ValueError: two views share a name.
+    """
+
+    source: Path
+    """The folder or file it was read from."""
+    views: tuple[View, ...]
+    points: PointCloud | None = None
+    metres_per_unit: float | None = None
+    """None when the scale is unknown; never guessed."""
+    up: tuple[float, float, float] | None = None
+    """Unit vector against gravity, when the source says so."""
+    notes: tuple[str, ...] = ()
+    """What the reader skipped or repaired, a sentence each, for the user to see."""
+
+    def __post_init__(self) -> None:
+        names = [view.name for view in self.views]
+        if len(set(names)) < len(names):
+            twice = sorted({name for name in names if names.count(name) > 1})
+            raise ValueError(f"View names must be unique, got {twice} more than once.")
+
+    def __repr__(self) -> str:
+        points = "no points" if self.points is None else f"{len(self.points):,} points"
+        return f"Scene({self.source.name}: {len(self.posed_views)} of {len(self.views)} views posed, {points})"
+
+    @property
+    def posed_views(self) -> tuple[View, ...]:
+        """The views whose camera is known."""
+        return tuple(view for view in self.views if view.camera is not None)
+
+    def with_notes(self, *notes: str) -> "Scene":
+        """Return the scene with more notes for the user."""
+        return replace(self, notes=(*self.notes, *notes))
+
+
+def split_views(views: tuple[View, ...], every: int) -> tuple[tuple[View, ...], tuple[View, ...]]:
+    """Return (training views, held-out views): every `every`-th by name, from the first; 0 holds nothing out.
+
+    Raises:
+        ValueError: `every` is 1 or negative.
+    """
+    if every < 0 or every == 1:
+        raise ValueError(f"`every` must be 0 (hold nothing out) or at least 2, got {every}.")
+    ordered = sorted(views, key=lambda view: view.name)
+    if every == 0:
+        return tuple(ordered), ()
+    return tuple(v for i, v in enumerate(ordered) if i % every), tuple(ordered[::every])
+
+
+def camera_extent(views: tuple[View, ...]) -> float:
+    """Return 1.1 times the largest distance of a camera centre from their mean.
+
+    It scales the learning rates of positions (Kerbl et al. 2023).
+    """
+    centers = torch.stack([view.camera.centers() for view in views if view.camera is not None])
+    return 1.1 * float((centers - centers.mean(0)).norm(dim=1).max())
