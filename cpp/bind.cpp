@@ -1,0 +1,19 @@
+// The extension module hyperfocal._core. Only bind*.cpp know Python.
+#include <nanobind/nanobind.h>
+
+#include "isa.h"
+
+namespace nb = nanobind;
+
+void bind_rasterize(nb::module_& m);  // bind_rasterize.cpp
+void bind_loss(nb::module_& m);       // bind_loss.cpp
+
+NB_MODULE(_core, m) {
+    m.doc() = "hyperfocal's native core. Use it through hyperfocal.native.";
+    m.def("simd_level", [] { return hyperfocal::simd_level_name(hyperfocal::simd_level()); },
+          "The instruction set in use: 'base', 'v3' (AVX2 and FMA) or 'v4' (AVX-512).");
+    m.def("set_simd_level", &hyperfocal::set_simd_level, nb::arg("name"),
+          "Chooses another instruction set, for tests. False if this build or processor does not have it.");
+    bind_rasterize(m);
+    bind_loss(m);
+}

@@ -1,0 +1,1 @@
+namespace hyperfocal::HYPERFOCAL_ISA {}

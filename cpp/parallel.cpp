@@ -1,0 +1,119 @@
+#include "parallel.h"
+
+#include <algorithm>
+#include <atomic>
+#include <mutex>
+#include <new>
+#include <thread>
+
+#ifndef _WIN32
+#include <pthread.h>
+#endif
+#if defined(__x86_64__) || defined(_M_X64)
+#include <immintrin.h>
+#endif
+
+namespace hyperfocal {
+namespace {
+
+inline void relax() {
+#if defined(__x86_64__) || defined(_M_X64)
+    _mm_pause();
+#endif
+}
+
+// Workers look for the next job for about 20 us before they sleep: long enough to bridge the stages of one call,
+// short enough not to take a core from somebody else.
+constexpr int kSpins = 600;
+
+struct Pool {
+    // Job, written only while closed and empty.
+    Task task = nullptr;
+    void* context = nullptr;
+    int64_t count = 0;
+    std::atomic<int64_t> next{0};
+    std::atomic<int> next_worker{1};
+    int limit = 1;
+
+    // Bit 30: no job may be joined. Below: workers now inside the job (or about to notice that it is closed).
+    static constexpr int kClosed = 1 << 30;
+    std::atomic<int> inside{kClosed};
+    std::atomic<uint32_t> generation{0};
+    std::mutex in_use;
+    int workers = 0;
+
+    void work(int worker) {
+        for (int64_t i; (i = next.fetch_add(1, std::memory_order_relaxed)) < count;) task(context, i, worker);
+    }
+
+    void worker_loop() {
+        uint32_t seen = generation.load(std::memory_order_acquire);
+        // A worker born for a job may join it at once.
+        for (;;) {
+            if (!(inside.fetch_add(1, std::memory_order_acq_rel) & kClosed)) {
+                const int worker = next_worker.fetch_add(1, std::memory_order_relaxed);
+                if (worker < limit) work(worker);
+            }
+            if (inside.fetch_sub(1, std::memory_order_acq_rel) == (kClosed | 1)) inside.notify_one();
+            for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen; ++spin) relax();
+            generation.wait(seen, std::memory_order_acquire);
+            seen = generation.load(std::memory_order_acquire);
+        }
+    }
+
+    void run(int threads, int64_t n, Task body, void* body_context) {
+        for (; workers < threads - 1; ++workers) std::thread([this] { worker_loop(); }).detach();
+        task = body;
+        context = body_context;
+        count = n;
+        limit = threads;
+        next.store(0, std::memory_order_relaxed);
+        next_worker.store(1, std::memory_order_relaxed);
+        inside.fetch_and(~kClosed, std::memory_order_acq_rel);
+        generation.fetch_add(1, std::memory_order_acq_rel);
+        generation.notify_all();
+        work(0);
+        // Whoever has not woken by now is not waited for: it finds the job closed.
+        inside.fetch_or(kClosed, std::memory_order_acq_rel);
+        for (int spin = 0;; ++spin) {
+            const int now = inside.load(std::memory_order_acquire);
+            if (now == kClosed) return;
+            if (spin < kSpins) relax();
+            else inside.wait(now, std::memory_order_acquire);
+        }
+    }
+};
+
+// Never destroyed: sleeping workers must not outlive what they sleep on.
+std::atomic<Pool*> the_pool{nullptr};
+
+Pool& pool() {
+    Pool* existing = the_pool.load(std::memory_order_acquire);
+    if (existing) return *existing;
+#ifndef _WIN32
+    static std::once_flag once;
+    // A forked child inherits no workers: it gets a pool of its own and leaves the old one be.
+    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); }); });
+#endif
+    auto* fresh = new Pool;
+    if (the_pool.compare_exchange_strong(existing, fresh)) return *fresh;
+    delete fresh;
+    return *existing;
+}
+
+}  // namespace
+
+void run_parallel(int threads, int64_t count, Task task, void* context) {
+    threads = static_cast<int>(std::min<int64_t>(std::min(threads, kMaxThreads), count));
+    if (threads > 1) {
+        Pool& shared = pool();
+        if (shared.in_use.try_lock()) {
+            std::lock_guard<std::mutex> hold(shared.in_use, std::adopt_lock);
+            shared.run(threads, count, task, context);
+            return;
+        }
+    }
+    for (int64_t i = 0; i < count; ++i) task(context, i, 0);
+}
+
+}  // namespace hyperfocal
