@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -28,6 +29,11 @@ class Rendering:
     """Sum over pixels of each Gaussian's contribution; None unless asked for. Not differentiable."""
     error_sum: Float[Tensor, "*v n"] | None
     """Sum over pixels of contribution times `RenderOptions.error_map`; None unless given. Not differentiable."""
+
+
+def expected_depth(depth_sum: Float[Tensor, "*v h w"], alpha: Float[Tensor, "*v h w"]) -> Float[Tensor, "*v h w"]:
+    """Return the weighted sum of depths over the sum of weights; 0 where nothing was hit."""
+    return depth_sum / alpha.clamp_min(torch.finfo(alpha.dtype).tiny)
 
 
 @dataclass(frozen=True)

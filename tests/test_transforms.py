@@ -1,0 +1,66 @@
+import math
+
+import pytest
+import torch
+
+from hyperfocal import transforms
+
+F64 = torch.float64
+
+
+def random_rotations(count: int) -> torch.Tensor:
+    q = torch.randn(count, 4, dtype=F64, generator=torch.Generator().manual_seed(0))
+    return transforms.rotation_from_quaternion(q)
+
+
+def test_a_quarter_turn_about_z_takes_x_to_y():
+    q = torch.tensor([math.sqrt(0.5), 0, 0, math.sqrt(0.5)], dtype=F64)
+    turned = transforms.rotation_from_quaternion(q) @ torch.tensor([1.0, 0, 0], dtype=F64)
+    torch.testing.assert_close(turned, torch.tensor([0.0, 1, 0], dtype=F64))
+
+
+def test_rotations_are_orthonormal_for_quaternions_of_any_length():
+    rotations = transforms.rotation_from_quaternion(7 * torch.randn(50, 4, dtype=F64))
+    torch.testing.assert_close(rotations @ rotations.mT, torch.eye(3, dtype=F64).expand(50, 3, 3))
+    torch.testing.assert_close(torch.linalg.det(rotations), torch.ones(50, dtype=F64))
+
+
+def test_quaternions_of_rotations_come_back_including_half_turns():
+    half_turns = torch.diag_embed(torch.tensor([[1.0, -1, -1], [-1, 1, -1], [-1, -1, 1], [1, 1, 1]], dtype=F64))
+    rotations = torch.cat((random_rotations(200), half_turns))
+    q = transforms.quaternion_from_rotation(rotations)
+    torch.testing.assert_close(transforms.rotation_from_quaternion(q), rotations)
+    assert (q[:, 0] >= 0).all()
+
+
+def test_an_inverted_transform_undoes_itself():
+    pose = transforms.rigid(random_rotations(10), torch.randn(10, 3, dtype=F64))
+    identity = torch.eye(4, dtype=F64).expand(10, 4, 4)
+    torch.testing.assert_close(pose @ transforms.invert_rigid(pose), identity)
+
+
+def test_look_at_puts_the_target_on_the_axis_and_up_at_smaller_rows():
+    eye, target = torch.tensor([1.0, 2, 3], dtype=F64), torch.tensor([4.0, -1, 5], dtype=F64)
+    up = torch.tensor([0.0, 0, 1], dtype=F64)
+    pose = transforms.look_at(eye, target, up)
+    seen = transforms.apply_rigid(pose, torch.stack((target, target + 0.1 * up, eye)))
+    torch.testing.assert_close(seen[0], torch.tensor([0, 0, (target - eye).norm()], dtype=F64))
+    assert seen[1, 1] < 0  # OpenCV axes: y is down
+    torch.testing.assert_close(seen[2], torch.zeros(3, dtype=F64))
+
+
+def test_align_similarity_recovers_a_known_similarity():
+    source = torch.randn(20, 3, dtype=F64, generator=torch.Generator().manual_seed(2))
+    rotation = random_rotations(1)[0]
+    target = 2.5 * source @ rotation.T + torch.tensor([1.0, -2, 3], dtype=F64)
+    scale, found, translation = transforms.align_similarity(source, target)
+    assert scale == pytest.approx(2.5)
+    torch.testing.assert_close(found, rotation)
+    torch.testing.assert_close(translation, torch.tensor([1.0, -2, 3], dtype=F64))
+
+
+def test_align_similarity_never_mirrors():
+    source = torch.randn(20, 3, dtype=F64, generator=torch.Generator().manual_seed(3))
+    mirrored = source * torch.tensor([1.0, 1, -1], dtype=F64)
+    _, rotation, _ = transforms.align_similarity(source, mirrored)
+    assert torch.linalg.det(rotation).item() == pytest.approx(1.0)
