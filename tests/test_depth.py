@@ -47,7 +47,7 @@ def test_depth_knows_where_it_is_known():
 
 
 def test_a_point_in_focus_has_no_circle_of_confusion():
-    # f-number 2 at f = 50 mm is a pupil of 25 mm; 1000 px, focus 2 m, point at 4 m: 0.025 * 1000 * (1/2 - 1/4) = 6.25 px.
+    # f-number 2 at f = 50 mm: a pupil of 25 mm; 1000 px, focus 2 m, point at 4 m: 0.025 * 1000 * (1/2 - 1/4) = 6.25 px.
     lens = ThinLens(aperture_diameter=torch.tensor(0.025), focus_distance=torch.tensor(2.0))
     diameters = lens.coc_diameter_px(torch.tensor([2.0, 4.0, 1.0]), torch.tensor(1000.0))
     torch.testing.assert_close(diameters, torch.tensor([0.0, 6.25, -12.5]))

@@ -1,20 +1,22 @@
 """cpu = reference, in values and in gradients.
 
-The reference runs in float64, so the difference is the core's float32 rounding. A pixel where a splat's alpha lies on the cut
-may fall on either side: such flips are counted and bounded, and everything else must agree closely.
+The reference runs in float64, so the difference is the rounding of the core. A pixel where the alpha of a splat lies on the
+cut may fall on either side: such flips are counted and bounded, and everything else must agree closely.
 """
 
 from dataclasses import replace
+from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
-from scenes import random_gaussians, ring_of_cameras
 from torch import Tensor
 
 from hyperfocal.camera import Camera
-from hyperfocal.gaussians import Gaussians
+from hyperfocal.gaussians import Gaussians, from_points
 from hyperfocal.render import render
 from hyperfocal.rendering import Rendering, RenderOptions
+from scenes import random_gaussians, ring_of_cameras
 
 RELATIVE_L2 = 3e-4  # float32 against float64, with the customary cut
 NO_CUT = RenderOptions(alpha_cut=0.0, relative_cut=False)
@@ -159,6 +161,23 @@ def test_core_equals_reference_on_degenerate_gaussians():
 def test_core_equals_reference_on_a_lower_degree_than_stored():
     gaussians, camera = random_gaussians(100, sh_degree=3), ring_of_cameras(1)
     assert_twins(*both(gaussians, camera, RenderOptions(sh_degree=1), BACKGROUND.expand(1, 3)), RELATIVE_L2)
+
+
+def test_core_equals_reference_on_a_real_scene(shared_data: Path):
+    """138,766 points of the garden photographs, thinned so that the dense reference can hold them."""
+    garden = np.load(shared_data / "garden" / "test_garden.npz")
+    means = torch.from_numpy(garden["means3d"]).float()[::40]
+    colors = torch.from_numpy(garden["colors"])[::40].float() / 255
+    gaussians = from_points(means, colors.clamp(0.01, 0.99), torch.full((len(means),), 0.02), opacity=0.7, sh_degree=1)
+    K = torch.from_numpy(garden["Ks"]).float()
+    camera = Camera(
+        world_to_camera=torch.from_numpy(garden["viewmats"]).float(),
+        focal_px=torch.stack((K[:, 0, 0], K[:, 1, 1]), 1),
+        center_px=K[:, :2, 2],
+        width=int(garden["width"]),
+        height=int(garden["height"]),
+    ).resized(64, 42)
+    assert_twins(*both(gaussians, camera, RenderOptions(), BACKGROUND.expand(len(K), 3)), 2 * RELATIVE_L2)
 
 
 def test_an_option_that_the_core_does_not_serve_says_so():
