@@ -1,7 +1,7 @@
 """cpu = reference, in values and in gradients.
 
-The reference runs in float64, so the difference is the rounding of the core. A pixel where the alpha of a splat lies on the
-cut may fall on either side: such flips are counted and bounded, and everything else must agree closely.
+The reference runs in float64, so the difference is the rounding of the core. A pixel where the alpha of a splat lies on
+the cut may fall on either side: such flips are counted and bounded, and everything else must agree closely.
 """
 
 from dataclasses import replace
