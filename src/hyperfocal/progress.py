@@ -1,8 +1,9 @@
 """How long-running functions say where they are. The command line draws bars from it; nobody else needs to listen."""
 
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 
+@runtime_checkable
 class Progress(Protocol):
     """Called as work goes on; must be cheap and must not raise."""
 

@@ -1,0 +1,12 @@
+"""Benches: the project's figures, measured again by anyone with `hyperfocal bench NAME`.
+
+A bench is a module of this package with two functions: `cells` lists what there is to measure, `measure` measures one
+of them. Everything else (running, resuming, tables, JSON, checking) is the same for all.
+"""
+
+BENCHES: dict[str, str] = {
+    "rasterizer": "time of the CPU renderer, forward and backward, on random Gaussians",
+    "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
+    "fountain": "reconstruction of the fountain photographs: poses against the survey, held-out views (needs --data)",
+    "fox": "reconstruction of the fox photographs: held-out views, stages, memory (needs --data)",
+}
