@@ -6,6 +6,7 @@ The formulas are OpenCV's (calib3d documentation, "Detailed Description" and the
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -44,10 +45,10 @@ class Distortion:
 
 def distort(distortion: Distortion, plane: Float[Tensor, "*p 2"]) -> Float[Tensor, "*p 2"]:
     """Return where points of the ideal normalised image plane appear in the distorted photograph."""
-    c = distortion.coefficients
+    c = list(distortion.coefficients)
     r2 = plane.square().sum(-1, keepdim=True)
     if distortion.model == "fisheye":
-        r = r2.sqrt().clamp_min(1e-12)
+        r = r2.clamp_min(1e-24).sqrt()  # clamped inside the root, whose gradient at 0 is infinite
         angle = torch.atan(r)
         a2 = angle * angle
         return plane * angle * (1 + a2 * (c[0] + a2 * (c[1] + a2 * (c[2] + a2 * c[3])))) / r
@@ -67,8 +68,8 @@ def undistort(
 ) -> tuple[Float[Tensor, "*p 2"], Tensor]:
     """Return (ideal plane positions, valid) of points of the distorted photograph.
 
-    Newton's method with the exact Jacobian; `valid` [*p] is False where it did not come back to the point within 1e-5,
-    which is where the polynomial folds over and no ideal ray exists.
+    Newton's method with the exact Jacobian; `valid` [*p] is False where it did not come back to the point within 1e-5
+    or came back beyond the fold of the polynomial: there, no ideal ray exists.
     """
     flat = distorted.detach().reshape(-1, 2).double()
     plane = flat.clone()
@@ -91,5 +92,31 @@ def undistort(
         )
         plane = plane - step.clamp(-0.5, 0.5)
     residual = (distort(distortion, plane) - flat).norm(dim=-1)
-    valid = (residual < 1e-5) & plane.isfinite().all(-1)
+    valid = (residual < 1e-5) & plane.isfinite().all(-1) & (plane.norm(dim=-1) < fold_radius(distortion))
     return plane.to(distorted.dtype).reshape(distorted.shape), valid.reshape(distorted.shape[:-1])
+
+
+def fold_radius(distortion: Distortion) -> float:
+    """Return the radius on the ideal plane up to which the radial model grows; beyond it the picture folds back.
+
+    Infinite for a model that never folds. The tangential terms, which are small, are left out.
+    """
+    c = list(distortion.coefficients)
+    if distortion.model == "fisheye":  # d/da of a (1 + k1 a^2 + ...), as a polynomial in a^2
+        folds = _smallest_positive_root(np.array([1, 3 * c[0], 5 * c[1], 7 * c[2], 9 * c[3]]))
+        angle = folds**0.5
+        return float(np.tan(angle)) if angle < np.pi / 2 else float("inf")
+    polynomial = np.polynomial.Polynomial
+    s = polynomial([0, 1])  # the squared radius
+    numerator = polynomial([1, c[0], c[1], c[4] if len(c) > 4 else 0])
+    denominator = polynomial([1, c[5], c[6], c[7]]) if distortion.model == "full_opencv" else polynomial([1])
+    # d/dr of r N(r^2) / D(r^2), times D^2; a pole of the fraction ends the model just as well.
+    slope = (numerator + 2 * s * numerator.deriv()) * denominator - 2 * s * numerator * denominator.deriv()
+    return min(_smallest_positive_root(slope.coef), _smallest_positive_root(denominator.coef)) ** 0.5
+
+
+def _smallest_positive_root(coefficients: np.ndarray) -> float:
+    """Return the smallest positive real root of a polynomial (constant term first), or infinity."""
+    roots = np.polynomial.Polynomial(np.trim_zeros(coefficients, "b")).roots()
+    real = roots[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))].real
+    return float(min(real[real > 0], default=np.inf))

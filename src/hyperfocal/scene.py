@@ -34,12 +34,17 @@ class View:
     image: Path | Image
     """The file, or the pixels themselves (sRGB in [0, 1])."""
     camera: Camera | None = None
-    """Of the photograph as stored, before distortion is removed; None while the pose is unknown."""
+    """Of the photograph as decoded (see `orientation`), before distortion is removed; None while the pose is unknown."""
     distortion: Distortion | None = None
     """None is an ideal pinhole."""
     mask: Path | Mask | None = None
     """True (or non-zero in the file) where the photograph counts."""
     exif: Exif = field(default_factory=Exif)
+    orientation: int = 1
+    """How the stored pixels of a file (and of its mask) are turned when decoded: an EXIF orientation, 1 to 8.
+
+    1 leaves them as stored, which is how the tools that write poses see them; plain photographs are turned upright.
+    """
 
 
 @dataclass(frozen=True)

@@ -1,0 +1,181 @@
+"""Decoding photographs: every file format and pixel type becomes sRGB floats, every failure names the file."""
+
+import struct
+import zlib
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+from PIL import Image as Pillow
+from torch import Tensor
+
+from ..errors import BadInputError, missing_extra
+from ..scene import Exif
+from ..shapes import Image, Mask
+from .exif import exif_orientation, read_exif
+
+HEIF_SUFFIXES = frozenset({".heic", ".heif"})
+PHOTOGRAPH_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp"}) | HEIF_SUFFIXES
+
+# What Pillow's format plug-ins raise on damaged files.
+_DAMAGED = (
+    OSError, SyntaxError, ValueError, TypeError, KeyError, IndexError, EOFError, OverflowError,
+    struct.error, zlib.error, Pillow.DecompressionBombError,
+)  # fmt: skip
+
+
+@dataclass(frozen=True)
+class ImageHeader:
+    """What a photograph's file says before it is decoded."""
+
+    width: int
+    """Columns as stored, before `orientation` is applied."""
+    height: int
+    """Rows as stored."""
+    orientation: int
+    """EXIF orientation, 1 to 8."""
+    exif: Exif
+
+    def size(self, orientation: int) -> tuple[int, int]:
+        """Return (width, height) after the pixels are turned by `orientation`."""
+        return (self.height, self.width) if orientation > 4 else (self.width, self.height)
+
+
+def has_heif() -> bool:
+    """Return whether HEIC files can be decoded here."""
+    try:
+        import pillow_heif  # pyright: ignore[reportMissingImports]
+    except ImportError:
+        return False
+    pillow_heif.register_heif_opener()
+    return True
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[Pillow.Image]:
+    """Yield the file opened by Pillow; every failure inside becomes a BadInputError that names it."""
+    if path.suffix.lower() in HEIF_SUFFIXES and not has_heif():
+        raise missing_extra("pillow-heif", "heif")
+    try:
+        with Pillow.open(path) as opened:
+            yield opened
+    except FileNotFoundError as error:
+        raise BadInputError(f"The photograph {path} does not exist (any more).") from error
+    except PermissionError as error:
+        raise BadInputError(f"{path} may not be read: {error.strerror}. Change its permissions.") from error
+    except _DAMAGED as error:
+        raise BadInputError(
+            f"The photograph {path} could not be decoded: {error}. The file is damaged, cut short or not an image; "
+            "copy it again from the camera, or take it out of the folder."
+        ) from error
+
+
+def read_header(path: Path) -> ImageHeader:
+    """Return size, orientation and EXIF of a photograph without decoding its pixels.
+
+    Raises:
+        BadInputError: not a readable image.
+    """
+    if (pixels := _deep_tiff(path)) is not None:
+        return ImageHeader(pixels.shape[1], pixels.shape[0], 1, Exif())
+    with _opened(path) as opened:
+        exif = opened.getexif()
+        return ImageHeader(*opened.size, exif_orientation(exif), read_exif(exif))
+
+
+def check_decodes(path: Path) -> None:
+    """Decode a photograph as cheaply as its format allows, to find damage.
+
+    Raises:
+        BadInputError: the file is damaged or cut short.
+    """
+    if _deep_tiff(path) is not None:
+        return
+    with _opened(path) as opened:
+        opened.draft("L", (1, 1))  # a JPEG is parsed to its end but only one coefficient a block is transformed
+        opened.load()
+
+
+def decode(path: Path, orientation: int = 1) -> tuple[Image, Mask | None]:
+    """Return (sRGB in [0, 1], opaque) of a photograph, turned by an EXIF orientation.
+
+    Grey, palette, CMYK and 16-bit files are converted. `opaque` is where alpha is at least one half, None without it.
+
+    Raises:
+        BadInputError: the file is damaged, cut short or not an image.
+    """
+    if (pixels := _deep_tiff(path)) is not None:
+        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
+        rgb = pixels[..., :3]
+    else:
+        with _opened(path) as opened:
+            rgb, alpha = _to_rgb(opened)
+    opaque = None if alpha is None else torch.from_numpy(turned(alpha >= 0.5, orientation))
+    return torch.from_numpy(turned(rgb, orientation)), opaque
+
+
+def decode_mask(path: Path, orientation: int = 1) -> Mask:
+    """Return where a mask file is not black, turned by an EXIF orientation.
+
+    Raises:
+        BadInputError: the file is damaged, cut short or not an image.
+    """
+    with _opened(path) as opened:
+        grey = np.asarray(opened.convert("L"))
+    return torch.from_numpy(turned(grey > 0, orientation))
+
+
+def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
+    """Return stored pixels [h, w, ...] turned upright as EXIF tag 0x0112 says (a contiguous array)."""
+    match orientation:
+        case 2:
+            pixels = pixels[:, ::-1]
+        case 3:
+            pixels = pixels[::-1, ::-1]
+        case 4:
+            pixels = pixels[::-1]
+        case 5:
+            pixels = pixels.swapaxes(0, 1)
+        case 6:
+            pixels = np.rot90(pixels, -1)
+        case 7:
+            pixels = pixels[::-1, ::-1].swapaxes(0, 1)
+        case 8:
+            pixels = np.rot90(pixels)
+    return np.ascontiguousarray(pixels)
+
+
+def grey_uint8(image: Tensor) -> np.ndarray:
+    """Return the 8-bit luma (BT.601) of an sRGB image [h, w, 3], as feature detectors want it."""
+    return cv2.cvtColor((image.numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+
+
+def _to_rgb(opened: Pillow.Image) -> tuple[np.ndarray, np.ndarray | None]:
+    """Return (rgb, alpha or None) in [0, 1] of any Pillow mode."""
+    if opened.mode.startswith("I") or opened.mode == "F":
+        # "I;16" and its kin hold 16 bits; "I" is 32 bits wide but comes from 16-bit files; "F" is already in [0, 1].
+        grey = np.asarray(opened, dtype=np.float32) / (1 if opened.mode == "F" else 65535)
+        return np.repeat(grey.clip(0, 1)[..., None], 3, axis=2), None
+    if "A" in opened.getbands() or "a" in opened.getbands() or "transparency" in opened.info:
+        rgba = np.asarray(opened.convert("RGBA"), dtype=np.float32) / 255
+        return rgba[..., :3], rgba[..., 3]
+    return np.asarray(opened.convert("RGB"), dtype=np.float32) / 255, None
+
+
+def _deep_tiff(path: Path) -> np.ndarray | None:
+    """Return [h, w, 3 or 4] in [0, 1] of a TIFF with 16 bits a colour, which Pillow cannot open; else None."""
+    if path.suffix.lower() not in {".tif", ".tiff"} or not path.is_file():
+        return None
+    try:
+        with Pillow.open(path):
+            return None
+    except (Pillow.UnidentifiedImageError, OSError):
+        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+    if pixels is None or pixels.ndim != 3 or pixels.dtype != np.uint16:
+        return None
+    order = [2, 1, 0, 3][: pixels.shape[2]]
+    return pixels[..., order].astype(np.float32) / 65535

@@ -1,0 +1,103 @@
+"""Photographs that a file lists with their cameras (COLMAP, transforms.json, cameras.json), found on disk."""
+
+from collections import Counter
+from dataclasses import dataclass
+from pathlib import Path, PurePosixPath
+
+from ..camera import Camera
+from ..distortion import Distortion
+from ..errors import BadInputError
+from ..scene import View
+from .images import ImageHeader, read_header
+
+
+@dataclass(frozen=True)
+class Listed:
+    """One entry of such a file."""
+
+    name: str
+    image: Path
+    camera: Camera | None
+    """None only for a photograph that does not exist."""
+    distortion: Distortion | None = None
+    mask: Path | None = None
+
+
+def path_inside(folder: Path, name: str, listed_in: Path) -> Path:
+    """Return the path of a listed file, which must lie below `folder`.
+
+    Raises:
+        BadInputError: the name is absolute, empty or leads out of the folder.
+    """
+    plain = name.replace("\\", "/")  # written on Windows
+    parts = PurePosixPath(plain).parts
+    if not parts or plain.startswith("/") or ".." in parts or ":" in parts[0] or "\0" in plain:
+        raise BadInputError(
+            f"{listed_in} names the file {name!r}, which is not below {folder}. For safety only files below that "
+            "folder are read: move the photographs there and make the names relative."
+        )
+    return folder.joinpath(*parts)
+
+
+def found_views(entries: list[Listed], listed_in: Path) -> tuple[tuple[View, ...], tuple[str, ...]]:
+    """Return (views whose photograph exists, notes about the others), cameras fitted to the stored sizes.
+
+    Raises:
+        BadInputError: no photograph exists, one cannot be read, or its shape does not fit its camera.
+    """
+    twice = sorted(name for name, count in Counter(entry.name for entry in entries).items() if count > 1)
+    if twice:
+        raise BadInputError(f"{listed_in} lists photographs more than once: {some_of(twice)}. Keep one entry of each.")
+    views, missing, without_mask = [], [], []
+    for entry in entries:
+        if entry.camera is None or not entry.image.is_file():
+            missing.append(entry.name)
+            continue
+        header = read_header(entry.image)
+        camera, orientation = _fitted(entry.camera, header, f"{entry.image}, listed in {listed_in},")
+        mask = entry.mask
+        if mask is not None and not mask.is_file():
+            without_mask.append(entry.name)
+            mask = None
+        views.append(View(entry.name, entry.image, camera, entry.distortion, mask, header.exif, orientation))
+    if not views:
+        expected = f", such as {entries[0].image}" if entries else ""
+        raise BadInputError(
+            f"{listed_in} lists {len(entries)} photographs, but none of them exists{expected}. "
+            "Put the photographs where the file expects them, or correct the names in it."
+        )
+    notes = []
+    if missing:
+        notes.append(
+            f"{len(missing)} of {len(entries)} photographs listed in {listed_in.name} do not exist and were left out: "
+            f"{some_of(missing)}."
+        )
+    if without_mask:
+        notes.append(f"{len(without_mask)} masks do not exist; used without mask: {some_of(without_mask)}.")
+    return tuple(sorted(views, key=lambda view: view.name)), tuple(notes)
+
+
+def some_of(names: list[str], limit: int = 5) -> str:
+    """Return a list of names for people, cut after `limit`."""
+    rest = len(names) - limit
+    return ", ".join(names[:limit]) + (f" and {rest} more" if rest > 0 else "")
+
+
+def _fitted(camera: Camera, header: ImageHeader, photograph: str) -> tuple[Camera, int]:
+    """Return (camera at the size of the file, orientation that its pixels are meant in).
+
+    Tools that write poses look at the pixels as stored and ignore EXIF's orientation, so that is tried first; if only
+    the upright picture has the camera's shape, the tool saw it upright. A smaller or larger copy of the photograph is
+    fine as long as the shape is kept.
+    """
+    for orientation in (1, header.orientation):
+        width, height = header.size(orientation)
+        ratio = width / camera.width
+        # Both sides were rounded when a copy was made, hence one pixel of the smaller picture.
+        if abs(camera.height * ratio - height) <= max(1.0, ratio):
+            same = (width, height) == (camera.width, camera.height)
+            return camera if same else camera.resized(width, height), orientation
+    raise BadInputError(
+        f"The photograph {photograph} has {header.width} x {header.height} pixels, but its camera is for "
+        f"{camera.width} x {camera.height}, another shape. Use the photographs that the poses were made from."
+    )

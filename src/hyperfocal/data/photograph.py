@@ -1,0 +1,115 @@
+"""`load_photograph`: from a view's file to the undistorted picture of a pinhole camera."""
+
+from functools import lru_cache
+
+import cv2
+import numpy as np
+import torch
+
+from ..camera import Camera, pixel_centers
+from ..distortion import Distortion, distort, fold_radius
+from ..errors import BadInputError
+from ..scene import Photograph, View
+from ..shapes import Image, Mask
+from .images import decode, decode_mask
+
+
+def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
+    """Decode a photograph, remove its lens distortion and make it at most `long_side` pixels long.
+
+    The pinhole keeps the size, focal lengths and principal point of the view's camera, so the middle of the picture
+    keeps its resolution; what the lens saw outside that frame is lost, and pixels of the frame that the lens did not
+    see are not `valid`. Downsampling averages areas (of sRGB values); nothing is ever enlarged.
+
+    Args:
+        view: A view with a known camera.
+        long_side: Upper bound of the larger of width and height in pixels; None keeps the size.
+
+    Raises:
+        BadInputError: the view has no camera, the file cannot be decoded, or its size is not the camera's.
+        ValueError: `long_side` is not positive.
+    """
+    if long_side is not None and long_side < 1:
+        raise ValueError(f"long_side must be at least 1 pixel, got {long_side}.")
+    if view.camera is None:
+        raise BadInputError(f"The camera of {view.name} is unknown. Estimate poses first, or leave this view out.")
+    image, opaque = load_pixels(view)
+    valid = load_mask(view, image)
+    if opaque is not None:
+        valid = valid & opaque
+    if tuple(image.shape[:2]) != (view.camera.height, view.camera.width):
+        raise BadInputError(
+            f"The photograph {view.name} has {image.shape[1]} x {image.shape[0]} pixels, but its camera is for "
+            f"{view.camera.width} x {view.camera.height}. The file changed after its camera was read: read it again."
+        )
+    if view.distortion is not None and not view.distortion.is_none:
+        image, valid = _undistorted(image, valid, view.camera, view.distortion)
+    image, valid, camera = _downsampled(image, valid, view.camera, long_side)
+    return Photograph(name=view.name, image=image, valid=valid, camera=camera)
+
+
+def load_pixels(view: View) -> tuple[Image, Mask | None]:
+    """Return (sRGB in [0, 1], opaque or None) of a view, distortion included.
+
+    Raises:
+        BadInputError: the file cannot be decoded.
+    """
+    if isinstance(view.image, torch.Tensor):
+        return view.image, None
+    return decode(view.image, view.orientation)
+
+
+def load_mask(view: View, image: Image) -> Mask:
+    """Return where a view's mask lets the photograph count (everywhere without one), at the size of `image`.
+
+    Raises:
+        BadInputError: the mask cannot be decoded or has another size than the photograph.
+    """
+    if view.mask is None:
+        return torch.ones(image.shape[:2], dtype=torch.bool)
+    mask = view.mask if isinstance(view.mask, torch.Tensor) else decode_mask(view.mask, view.orientation)
+    if mask.shape != image.shape[:2]:
+        name = f"of {view.name}" if isinstance(view.mask, torch.Tensor) else view.mask
+        raise BadInputError(
+            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, its photograph "
+            f"{image.shape[1]} x {image.shape[0]}. A mask needs the size of its photograph."
+        )
+    return mask
+
+
+def _undistorted(image: Image, valid: Mask, camera: Camera, distortion: Distortion) -> tuple[Image, Mask]:
+    """Return image and mask as an ideal lens in front of the same sensor would have given them."""
+    rows_columns = (camera.height, camera.width)
+    source_px, unfolded = _source_pixels(
+        *rows_columns, *camera.focal_px.tolist(), *camera.center_px.tolist(), distortion=distortion
+    )
+    # The mask first: outside the photograph it is 0, so it also says where there is no source.
+    counts = cv2.remap(
+        valid.numpy().astype(np.float32), source_px, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
+    )
+    # Cubic keeps the sharpness that defocus estimation lives on; its overshoot is cut off.
+    picture = cv2.remap(image.numpy(), source_px, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    return torch.from_numpy(picture.clip(0, 1)), torch.from_numpy((counts > 0.999) & unfolded)
+
+
+@lru_cache(maxsize=2)  # photographs of one camera come in a row, and a map of 24 megapixels holds 200 MB
+def _source_pixels(
+    height: int, width: int, fx: float, fy: float, cx: float, cy: float, *, distortion: Distortion
+) -> tuple[np.ndarray, np.ndarray]:
+    """Return where ideal pixels are in the distorted photograph (cv2 indices [h, w, 2]), and where that is unique."""
+    focal, center = torch.tensor([fx, fy]), torch.tensor([cx, cy])
+    plane = (pixel_centers(width, height) - center) / focal
+    # cv2 counts from the centre of the first pixel, we from its corner.
+    source = distort(distortion, plane) * focal + center - 0.5
+    return source.numpy(), (plane.norm(dim=-1) < fold_radius(distortion)).numpy()
+
+
+def _downsampled(image: Image, valid: Mask, camera: Camera, long_side: int | None) -> tuple[Image, Mask, Camera]:
+    """Return image, mask and camera at most `long_side` pixels long; a pixel counts if all of its area does."""
+    longest = max(camera.width, camera.height)
+    if long_side is None or longest <= long_side:
+        return image, valid, camera
+    size = tuple(max(1, round(side * long_side / longest)) for side in (camera.width, camera.height))
+    picture = cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA)
+    counts = cv2.resize(valid.numpy().astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return torch.from_numpy(picture.clip(0, 1)), torch.from_numpy(counts > 0.999), camera.resized(*size)
