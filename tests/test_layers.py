@@ -21,6 +21,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("dynamic", "models", "focus"),
     ("reconstruct", "training", "distributed", "serve"),
     ("bench",),
+    ("commands",),
     ("cli", "__main__"),
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}

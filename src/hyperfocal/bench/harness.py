@@ -14,9 +14,9 @@ from .. import __version__
 from ..errors import BadInputError, NothingUsableError
 from ..files import write_text
 from ..progress import Progress, silent
+from ..reconstruct.machine import describe_machine
 from . import BENCHES
 from .config import BenchConfig
-from .machine import describe_machine
 
 CELLS_FILE = "cells.jsonl"
 
