@@ -1,0 +1,173 @@
+"""Settings of a fit, as plain values. This module loads no torch.
+
+Times are fractions of the run (0 is its first step, 1 its end), so that short and long runs are both sensible.
+"""
+
+from dataclasses import dataclass, field
+from typing import Literal
+
+
+def _require(condition: bool, message: str) -> None:
+    if not condition:
+        raise ValueError(message)
+
+
+@dataclass(frozen=True)
+class InitialConfig:
+    """How the first Gaussians are made."""
+
+    opacity: float = 0.1
+    """Opacity of every Gaussian, in (0, 1)."""
+    scale_factor: float = 1.0
+    """Standard deviation as a multiple of the mean distance to the three nearest points."""
+    random_points: int = 20_000
+    """Points to scatter in the cameras' view when the scene has none."""
+
+    def __post_init__(self) -> None:
+        _require(0 < self.opacity < 1, f"`opacity` must be in (0, 1), got {self.opacity}.")
+        _require(self.scale_factor > 0, f"`scale_factor` must be positive, got {self.scale_factor}.")
+        _require(self.random_points > 0, f"`random_points` must be positive, got {self.random_points}.")
+
+
+@dataclass(frozen=True)
+class LearningRates:
+    """Adam's step sizes (Kerbl et al. 2023); of positions in units of the scene's extent, of the rest absolute."""
+
+    means: float = 1.6e-4
+    """Positions at the first step; decays exponentially to `means_final`."""
+    means_final: float = 1.6e-6
+    """Positions at the last step."""
+    log_scales: float = 5e-3
+    """Logs of the standard deviations."""
+    quaternions: float = 1e-3
+    """Orientations (quaternions of about unit length)."""
+    opacity_logits: float = 5e-2
+    """Logits of the opacities."""
+    sh0: float = 2.5e-3
+    """Colours: the constant coefficient."""
+    sh_rest: float = 2.5e-3 / 20
+    """Colours: the coefficients that depend on direction."""
+
+    def __post_init__(self) -> None:
+        for name, value in vars(self).items():
+            _require(value >= 0, f"Learning rates must not be negative, got {name}={value}.")
+        _require(self.means_final > 0 or self.means == 0, "`means_final` must be positive: the decay is exponential.")
+
+
+@dataclass(frozen=True)
+class McmcConfig:
+    """Density control as Markov-chain Monte Carlo (Kheradmand et al. 2024): relocate, grow, shake."""
+
+    cap: int = 100_000
+    """Most Gaussians that the fit may have."""
+    interval: int = 100
+    """Steps between two rounds of relocation and growth."""
+    start: float = 0.017
+    """When the first round happens, as a fraction of the run."""
+    grow_until: float = 0.5
+    """When the cap should be reached; each round then grows by the same factor, but at least by `least_growth`."""
+    stop: float = 0.83
+    """When the last round happens."""
+    least_growth: float = 0.05
+    """Smallest growth of a round while below the cap, as a fraction of the Gaussians."""
+    dead_opacity: float = 0.005
+    """Gaussians of at most this opacity are moved to where opaque ones are."""
+    noise: float = 80.0
+    """Random walk of positions: standard deviation of a step is noise * covariance / extent at the first learning rate
+    of the positions, and decays with it. Only nearly transparent Gaussians walk."""
+    opacity_weight: float = 0.01
+    """Weight of the mean opacity in the loss: what is not needed fades and is relocated."""
+    scale_weight: float = 0.01
+    """Weight of the mean standard deviation over the scene's extent in the loss."""
+
+    def __post_init__(self) -> None:
+        _require(self.cap > 0, f"`cap` must be positive, got {self.cap}.")
+        _require(self.interval > 0, f"`interval` must be positive, got {self.interval}.")
+        _require(
+            0 <= self.start <= self.grow_until <= self.stop <= 1,
+            f"Fractions must be in order, 0 <= start <= grow_until <= stop <= 1, "
+            f"got {self.start}, {self.grow_until}, {self.stop}.",
+        )
+        _require(0 < self.dead_opacity < 1, f"`dead_opacity` must be in (0, 1), got {self.dead_opacity}.")
+        for name in ("least_growth", "noise", "opacity_weight", "scale_weight"):
+            _require(getattr(self, name) >= 0, f"`{name}` must not be negative, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
+class ClassicConfig:
+    """Density control by image-plane gradients (Kerbl et al. 2023): clone, split, prune, reset opacities."""
+
+    cap: int = 100_000
+    """Most Gaussians that the fit may have; of the candidates, those with the largest gradients grow."""
+    interval: int = 100
+    """Steps between two rounds."""
+    start: float = 0.017
+    """When the first round happens, as a fraction of the run."""
+    stop: float = 0.5
+    """When the last round happens."""
+    gradient_threshold: float = 2e-4
+    """Mean gradient of the loss by the 2D centre, in half images (normalised device units), above which to densify."""
+    split_scale: float = 0.01
+    """Gaussians larger than this fraction of the extent are split in two, smaller ones cloned."""
+    prune_opacity: float = 0.005
+    """Gaussians of lower opacity are removed at every round."""
+    prune_scale: float = 0.1
+    """Gaussians larger than this fraction of the extent are removed, once opacities have been reset."""
+    reset_every: float = 0.1
+    """Time between two resets of all opacities to `reset_opacity`, as a fraction of the run but at least 500 steps;
+    none in the last such interval before `stop`."""
+    reset_opacity: float = 0.01
+    """Upper bound that a reset puts on every opacity."""
+
+    def __post_init__(self) -> None:
+        _require(self.cap > 0, f"`cap` must be positive, got {self.cap}.")
+        _require(self.interval > 0, f"`interval` must be positive, got {self.interval}.")
+        _require(
+            0 <= self.start <= self.stop <= 1,
+            f"Fractions must be in order, 0 <= start <= stop <= 1, got {self.start}, {self.stop}.",
+        )
+        for name in ("gradient_threshold", "split_scale", "prune_scale", "reset_every"):
+            _require(getattr(self, name) > 0, f"`{name}` must be positive, got {getattr(self, name)}.")
+        _require(
+            0 < self.prune_opacity < self.reset_opacity < 1,
+            f"Opacities must satisfy 0 < prune_opacity < reset_opacity < 1, or a reset removes everything; "
+            f"got {self.prune_opacity} and {self.reset_opacity}.",
+        )
+
+
+@dataclass(frozen=True)
+class FitConfig:
+    """Everything that decides a fit; equal values and photographs give equal bits on one machine."""
+
+    steps: int = 7_000
+    """Optimisation steps, one photograph each."""
+    seed: int = 0
+    """Of every random choice: order of photographs, backgrounds, density control."""
+    ssim_weight: float = 0.2
+    """Share of the structural term, 1 - SSIM, in the photometric loss; the rest is the mean absolute error."""
+    sh_degree: int = 3
+    """Highest degree of the spherical harmonics, 0 (colours that do not depend on direction) to 3."""
+    sh_interval: float = 1 / 30
+    """Time between two raises of the degree from 0, as a fraction of the run."""
+    resolution: tuple[tuple[float, int], ...] = ((0.0, 4), (0.05, 2), (0.2, 1))
+    """Coarse to fine: (from this fraction of the run, photographs are shrunk by this factor)."""
+    background: Literal["black", "random"] = "black"
+    """What is behind the Gaussians in training; a random colour for each step discourages see-through surfaces."""
+    initial: InitialConfig = field(default_factory=InitialConfig)
+    learning_rates: LearningRates = field(default_factory=LearningRates)
+    densify: McmcConfig | ClassicConfig = field(default_factory=McmcConfig)
+
+    def __post_init__(self) -> None:
+        _require(self.steps > 0, f"`steps` must be positive, got {self.steps}.")
+        _require(0 <= self.ssim_weight <= 1, f"`ssim_weight` must be in [0, 1], got {self.ssim_weight}.")
+        _require(0 <= self.sh_degree <= 3, f"`sh_degree` must be 0 to 3, got {self.sh_degree}.")
+        _require(self.sh_interval >= 0, f"`sh_interval` must not be negative, got {self.sh_interval}.")
+        times = [time for time, _ in self.resolution]
+        _require(
+            times == sorted(set(times)) and times[:1] == [0.0] and times[-1] < 1,
+            f"`resolution` must start at 0.0 and its times must rise and stay below 1, got {times}.",
+        )
+        _require(
+            all(factor >= 1 for _, factor in self.resolution),
+            f"`resolution` factors must be at least 1, got {[factor for _, factor in self.resolution]}.",
+        )

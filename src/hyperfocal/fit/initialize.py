@@ -1,0 +1,103 @@
+"""The first Gaussians of a fit: at the points of the scene, or scattered in the cameras' view."""
+
+import math
+
+import torch
+from jaxtyping import Float
+from scipy.spatial import KDTree
+from torch import Tensor
+
+from ..camera import Camera
+from ..errors import NothingUsableError
+from ..gaussians import Gaussians, from_points
+from ..scene import PointCloud, Scene
+from .config import FitConfig
+
+_NEIGHBOURS = 3
+
+
+def initialize_gaussians(scene: Scene, config: FitConfig | None = None) -> Gaussians:
+    """Return one round Gaussian for each point of the scene (Kerbl et al. 2023, section 5.1).
+
+    Its standard deviation is the mean distance to the three nearest points. A scene without points gets random ones
+    first (`with_random_points`; call it yourself to have the note for the user).
+
+    Raises:
+        NothingUsableError: no points and no view with a known camera.
+    """
+    config = config or FitConfig()
+    if scene.points is None or len(scene.points) == 0:
+        scene = with_random_points(scene, config.initial.random_points, config.seed)
+    assert scene.points is not None
+    points = scene.points
+    return from_points(
+        points.positions.to(torch.float32).contiguous(),
+        points.colors.to(torch.float32),
+        config.initial.scale_factor * neighbour_distances(points.positions),
+        opacity=config.initial.opacity,
+        sh_degree=config.sh_degree,
+    )
+
+
+def neighbour_distances(positions: Float[Tensor, "p 3"]) -> Float[Tensor, " p"]:
+    """Return the mean distance of each point to its three nearest, within [1/100, 10] times the median of all.
+
+    The bounds keep duplicates from vanishing and outliers from covering the scene. One lone point gets 1.
+    """
+    count = min(_NEIGHBOURS, len(positions) - 1)
+    if count == 0:
+        return torch.ones(len(positions))
+    points = positions.double().numpy()
+    distances, _ = KDTree(points).query(points, k=count + 1)
+    mean = torch.from_numpy(distances[:, 1:]).mean(1).to(torch.float32)
+    usual = mean[mean > 0].median() if bool((mean > 0).any()) else torch.tensor(1.0)
+    return mean.clamp(0.01 * usual, 10 * usual)
+
+
+def with_random_points(scene: Scene, count: int, seed: int = 0) -> Scene:
+    """Return the scene with `count` random grey points that its cameras see, and a note about it.
+
+    Directions are uniform over the pictures; distances are uniform in 1 / distance between a quarter and four times the
+    distance to where the cameras look.
+
+    Raises:
+        NothingUsableError: no view has a known camera.
+    """
+    cameras = [view.camera for view in scene.posed_views if view.camera is not None]
+    if not cameras:
+        raise NothingUsableError(f"{scene.source} has neither points nor a view with a known camera to start from.")
+    generator = torch.Generator().manual_seed(seed)
+    subject = distance_to_subject(cameras)
+    per_camera = math.ceil(count / len(cameras))
+    parts = []
+    for camera in cameras:
+        u, v, inverse = torch.rand(3, per_camera, generator=generator)
+        depth_z = subject / (0.25 + (4 - 0.25) * inverse)
+        pixels = torch.stack((u * camera.width, v * camera.height), dim=1)
+        inside = torch.cat(((pixels - camera.center_px) / camera.focal_px, torch.ones(per_camera, 1)), dim=1)
+        rotation, translation = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
+        parts.append((inside * depth_z.unsqueeze(1) - translation) @ rotation)
+    positions = torch.cat(parts)[:count]
+    note = f"The scene has no points: the fit starts from {count:,} random ones in the cameras' view."
+    points = PointCloud(positions, torch.full((len(positions), 3), 0.5))
+    return Scene(**{**vars(scene), "points": points}).with_notes(note)
+
+
+def distance_to_subject(cameras: list[Camera]) -> float:
+    """Return the median distance of the cameras to the point nearest to all their viewing axes.
+
+    Where the axes do not meet in front of the cameras (parallel views, one camera) it is at least the largest distance
+    between a camera and their mean; 1 when there is only one place.
+    """
+    centers = torch.stack([camera.centers() for camera in cameras]).double()
+    forward = torch.stack([camera.world_to_camera[2, :3] for camera in cameras]).double()
+    spread = float((centers - centers.mean(0)).norm(dim=1).max())
+    if spread == 0:
+        return 1.0
+    # Least squares of the distances to the axes; the small ridge keeps parallel axes from meeting at infinity.
+    across = torch.eye(3, dtype=torch.float64) - forward.unsqueeze(2) * forward.unsqueeze(1)
+    ridge = 1e-3 * len(cameras) * torch.eye(3, dtype=torch.float64)
+    towards = (across @ centers.unsqueeze(2)).sum(0) + ridge @ (centers.mean(0) + spread * forward.mean(0)).unsqueeze(1)
+    meeting = torch.linalg.solve(across.sum(0) + ridge, towards).squeeze(1)
+    ahead = ((meeting - centers) * forward).sum(1)
+    return max(spread, float(ahead.median()))
