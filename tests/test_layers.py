@@ -22,7 +22,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("reconstruct", "training", "distributed", "serve"),
     ("bench",),
     ("commands",),
-    ("cli", "__main__"),
+    ("cli", "commands", "__main__"),
 )
 LAYER_OF = {name: layer for layer, names in enumerate(LAYERS) for name in names}
 # The layers of single modules, which may use each other as long as there is no cycle.

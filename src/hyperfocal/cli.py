@@ -1,0 +1,256 @@
+"""The command line: words in, one call, an exit code out. Loads no torch before a command runs.
+
+Exit codes: 0 done, 2 bad input, 3 nothing usable in the data, 130 interrupted, 1 a bug.
+"""
+
+import argparse
+import os
+import sys
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, Any, TypeAlias, Union
+
+import tyro
+from rich.console import Console
+
+from . import __version__
+from .bench.config import BenchConfig
+from .commands.display import say, showing_progress
+from .errors import HyperfocalError
+from .progress import Progress
+from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
+
+Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
+Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+
+EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
+
+
+@dataclass(frozen=True)
+class Reconstruct:
+    """Turn photographs into a 3D Gaussian scene, with a report on how good it is."""
+
+    path: tyro.conf.Positional[Path]
+    """Photographs: a folder of pictures, or a COLMAP, nerfstudio or other scene whose cameras are known."""
+    config: Annotated[ReconstructConfig, tyro.conf.arg(name="")]
+    out: Folder = None
+    """Folder for the result; PATH's name with "_result" in the current folder if left out."""
+    eval: bool = False
+    """Hold out every 8th photograph and measure on it."""
+    preset: Preset = "default"
+    """default: for keeping. quick: a first look, smaller and shorter."""
+    config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
+    """Start from the settings in this YAML file, such as the config.yaml of an earlier result."""
+    steps: Count = None
+    """Optimisation steps (short for --fit.steps)."""
+    max_gaussians: Count = None
+    """Most Gaussians (short for --fit.densify.cap)."""
+    seed: Count = None
+    """Of every random choice (short for --sfm.seed and --fit.seed)."""
+    overwrite: bool = False
+    """Replace a result that stands at --out."""
+    dry_run: bool = False
+    """Say what would be done and about how long it would take, and stop."""
+
+
+@dataclass(frozen=True)
+class Render:
+    """Render colour and depth from every camera of a result."""
+
+    result: tyro.conf.Positional[Path]
+    """Folder that `hyperfocal reconstruct` wrote."""
+    out: Folder = None
+    """Folder for the PNG files; renders/ in the result if left out."""
+    long_side: Count = None
+    """Longer side of the pictures in pixels; that of the fit if left out."""
+    overwrite: bool = False
+    """Replace renders that stand at --out."""
+
+
+@dataclass(frozen=True)
+class Evaluate:
+    """Measure a result again, on its held-out photographs."""
+
+    result: tyro.conf.Positional[Path]
+    """Folder that `hyperfocal reconstruct` wrote."""
+    data: Folder = None
+    """Where the photographs are now, if they were moved."""
+    json: bool = False
+    """Print one line of JSON in place of the table."""
+
+
+@dataclass(frozen=True)
+class Info:
+    """Say what a path holds: photographs, a scene with cameras, a PLY file or a result."""
+
+    path: tyro.conf.Positional[Path]
+    """File or folder."""
+
+
+@dataclass(frozen=True)
+class Demo:
+    """Reconstruct the photographs that come with hyperfocal, in less than two minutes on two cores."""
+
+    out: Path = Path("hyperfocal_demo")
+    """Folder for the result."""
+    quick: bool = False
+    """Half the time, for a look at how it works."""
+    overwrite: bool = False
+    """Replace a result that stands at --out."""
+
+
+@dataclass(frozen=True)
+class Doctor:
+    """Say what hyperfocal found on this machine, and what could be installed beside it."""
+
+
+@dataclass(frozen=True)
+class Bench:
+    """Measure one of the project's figures again; without a name, list what can be measured."""
+
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """A bench, or "check" to verify a folder of results."""
+    folder: Annotated[Path | None, tyro.conf.Positional, tyro.conf.arg(metavar="DIR")] = None
+    """The folder to check."""
+    config: Annotated[BenchConfig, tyro.conf.arg(name="")] = BenchConfig()  # noqa: RUF009
+
+
+Arguments: TypeAlias = Reconstruct | Render | Evaluate | Info | Demo | Doctor | Bench
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Run the command line and return its exit code."""
+    errors = Console(stderr=True, highlight=False)
+    words = list(sys.argv[1:] if argv is None else argv)
+    try:
+        with showing_progress(errors) as progress:
+            return run(parse(words), Console(highlight=False), progress)
+    except HyperfocalError as error:
+        say(errors, f"Error: {error}", "red")
+        return error.exit_code
+    except KeyboardInterrupt:
+        errors.print("\nInterrupted. Nothing was left half-written.")
+        return 130
+    except BrokenPipeError:
+        # The reader of our output has gone (`| head`): not worth a word, nor a second error when Python flushes.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        return 141
+    except Exception as error:
+        if _is_out_of_memory(error):
+            errors.print("Error: the machine ran out of memory. Choose a smaller --long-side or --max-gaussians.")
+            return 2
+        errors.print_exception(width=120)
+        errors.print(
+            "This is a bug in hyperfocal. Please report it with the lines above and those of `hyperfocal doctor`."
+        )
+        return 1
+
+
+def parse(words: Sequence[str]) -> Arguments:
+    """Return the arguments of a command; leaves by SystemExit 2 with an explanation where the words make none.
+
+    Raises:
+        BadInputError: the file of --config cannot be used.
+    """
+    if list(words) == ["--version"]:
+        Console(highlight=False).print(f"hyperfocal {__version__}")
+        raise SystemExit(0)
+    start = Reconstruct(path=tyro.MISSING, config=_base_config(words))
+    choices: list[Any] = [Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=start)]]
+    for kind in (Render, Evaluate, Info, Demo, Doctor, Bench):
+        choices.append(Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())])
+    command: Any = Union[tuple(choices)]  # noqa: UP007
+    return tyro.cli(
+        command,
+        args=list(words),
+        prog="hyperfocal",
+        description="Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted.",
+        # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
+        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _base_config(words: Sequence[str]) -> ReconstructConfig:
+    """Return the settings that --preset and --config name: what every other flag then changes."""
+    early = argparse.ArgumentParser(add_help=False, allow_abbrev=False, exit_on_error=False)
+    early.add_argument("--preset", choices=PRESETS, default="default")
+    early.add_argument("--config", type=Path)
+    try:
+        known, _ = early.parse_known_args(list(words))
+    except argparse.ArgumentError:
+        return ReconstructConfig()  # the real parser will say what is wrong
+    if known.config is None:
+        return PRESETS[known.preset]
+    from .reconstruct.config_file import read_config
+
+    return read_config(known.config, PRESETS[known.preset])
+
+
+def run(arguments: Arguments, console: Console, progress: Progress) -> int:
+    """Do what the arguments say, and return the exit code."""
+    match arguments:
+        case Reconstruct():
+            from .commands.reconstruct import reconstruct
+
+            config = changed(
+                arguments.config,
+                steps=arguments.steps,
+                max_gaussians=arguments.max_gaussians,
+                seed=arguments.seed,
+                eval_every=EVAL_EVERY if arguments.eval else None,
+            )
+            out = arguments.out or Path(f"{arguments.path.absolute().name}_result")
+            return reconstruct(
+                arguments.path,
+                config,
+                out=out,
+                overwrite=arguments.overwrite,
+                dry_run=arguments.dry_run,
+                console=console,
+                progress=progress,
+            )
+        case Demo():
+            from .commands.reconstruct import demo
+
+            return demo(
+                arguments.out,
+                quick=arguments.quick,
+                overwrite=arguments.overwrite,
+                console=console,
+                progress=progress,
+            )
+        case Render():
+            from .commands.results import render
+
+            return render(
+                arguments.result,
+                arguments.out or arguments.result / "renders",
+                long_side=arguments.long_side,
+                overwrite=arguments.overwrite,
+                console=console,
+                progress=progress,
+            )
+        case Evaluate():
+            from .commands.results import evaluate
+
+            return evaluate(
+                arguments.result, arguments.data, as_json=arguments.json, console=console, progress=progress
+            )
+        case Info():
+            from .commands.info import info
+
+            return info(arguments.path, console=console)
+        case Doctor():
+            from .commands.doctor import doctor
+
+            return doctor(console=console)
+        case Bench():
+            from .bench.command import bench
+
+            return bench(arguments.name, arguments.folder, arguments.config, console=console, progress=progress)
+
+
+def _is_out_of_memory(error: Exception) -> bool:
+    # torch says it with a RuntimeError of its allocator.
+    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

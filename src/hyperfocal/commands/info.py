@@ -1,0 +1,97 @@
+"""`hyperfocal info`: what a path holds."""
+
+from pathlib import Path
+
+from rich.console import Console
+
+from ..data import read_scene
+from ..export import read_ply
+from ..gaussians import Gaussians
+from ..reconstruct.charts import duration
+from ..reconstruct.folder import RESULT_MARK
+from ..reconstruct.photo_size import photo_size
+from ..reconstruct.result import read_result
+from ..scene import Scene
+from .display import show_facts, show_next, show_notes
+
+
+def info(path: Path, *, console: Console) -> int:
+    """Say what the path holds, and what could be done with it."""
+    if (path / RESULT_MARK).is_file():
+        _show_result(path, console)
+    elif path.suffix.lower() == ".ply":
+        gaussians = read_ply(path)
+        size = f"{path.stat().st_size / 2**20:.1f} MiB"
+        show_facts(console, f"{path}: 3D Gaussians", {**_gaussian_facts(gaussians), "file": size})
+    else:
+        scene = read_scene(path)
+        show_facts(console, f"{path}: photographs", _scene_facts(scene))
+        show_notes(console, scene.notes)
+        show_next(console, f"hyperfocal reconstruct {path} --dry-run")
+    return 0
+
+
+def _show_result(path: Path, console: Console) -> None:
+    result = read_result(path)
+    mean = result.scores.mean()
+    facts = {
+        "cameras": len(result.scene.posed_views),
+        "held out": ", ".join(result.held_out) or "none",
+        **_gaussian_facts(result.gaussians),
+        "measured on": result.scores.evaluated_on,
+        "PSNR": f"{mean.psnr_db:.2f} dB",
+        "SSIM": f"{mean.ssim:.4f}",
+        "FLIP": f"{mean.flip:.4f}",
+        "time": duration(sum((result.seconds or {}).values())),
+    }
+    show_facts(console, f"{path}: a result", facts)
+    show_notes(console, result.notes)
+    show_next(console, f"hyperfocal render {path}")
+
+
+def _gaussian_facts(gaussians: Gaussians) -> dict[str, object]:
+    facts: dict[str, object] = {
+        "Gaussians": f"{len(gaussians):,}",
+        "colours": f"{gaussians.color_space}, spherical harmonics of degree {gaussians.sh_degree}",
+    }
+    if len(gaussians) == 0:
+        return facts
+    # Percentiles, since a handful of far Gaussians would stretch the box to the horizon.
+    ordered = gaussians.means.sort(dim=0).values
+    low, high = (ordered[round(share * (len(gaussians) - 1))].tolist() for share in (0.01, 0.99))
+    box = " x ".join(f"{b - a:.3g}" for a, b in zip(low, high, strict=True))
+    return {
+        **facts,
+        "extent": f"{box} scene units (98 % of the centres)",
+        "median size": f"{float(gaussians.scales.median()):.3g} scene units",
+        "median opacity": f"{float(gaussians.opacities.median()):.2f}",
+    }
+
+
+def _scene_facts(scene: Scene) -> dict[str, object]:
+    sizes = sorted({photo_size(view) for view in scene.views})
+    size = " x ".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes up to {sizes[-1]}"
+    scale = "unknown" if scene.metres_per_unit is None else f"one unit is {scene.metres_per_unit:g} m"
+    posed = len(scene.posed_views)
+    return {
+        "photographs": len(scene.views),
+        "size": f"{size} px",
+        "cameras": "unknown" if posed == 0 else f"{posed} of {len(scene.views)} known",
+        "lens distortion": _distortions(scene),
+        "masks": sum(view.mask is not None for view in scene.views) or "none",
+        "points": "none" if scene.points is None else f"{len(scene.points):,}",
+        "scale": scale,
+        "taken with": _makers(scene),
+    }
+
+
+def _distortions(scene: Scene) -> str:
+    models = sorted({v.distortion.model for v in scene.views if v.distortion is not None and not v.distortion.is_none})
+    if models:
+        return ", ".join(models)
+    return "none" if scene.posed_views else "unknown"
+
+
+def _makers(scene: Scene) -> str:
+    names = sorted({" ".join(filter(None, (view.exif.make, view.exif.model))) for view in scene.views} - {""})
+    return ", ".join(names) or "unknown"

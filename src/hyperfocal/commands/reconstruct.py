@@ -1,0 +1,101 @@
+"""`hyperfocal reconstruct` and `hyperfocal demo`."""
+
+from importlib import resources
+from pathlib import Path
+
+from rich.console import Console
+
+from ..data import read_scene
+from ..progress import Progress
+from ..reconstruct.charts import duration
+from ..reconstruct.config import DEMO, DEMO_QUICK, ReconstructConfig
+from ..reconstruct.estimate import estimate_costs
+from ..reconstruct.folder import refuse_to_replace
+from ..reconstruct.job import reconstruct as reconstruct_scene
+from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
+from ..scene import Scene
+from .display import say, show_facts, show_next, show_notes
+
+
+def reconstruct(
+    path: Path,
+    config: ReconstructConfig,
+    *,
+    out: Path,
+    overwrite: bool,
+    dry_run: bool,
+    console: Console,
+    progress: Progress,
+) -> int:
+    """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
+    refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
+    scene = read_scene(path)
+    if dry_run:
+        _show_plan(scene, config, console)
+        show_next(console, f"hyperfocal reconstruct {path} --out {out}")
+        return 0
+    result = reconstruct_scene(scene, config, out=out, overwrite=overwrite, progress=progress)
+    _show_result(result, out, console)
+    show_next(console, f"hyperfocal render {out}")
+    return 0
+
+
+def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress: Progress) -> int:
+    """Reconstruct the photographs that come with the package, from pixels alone, and measure on held-out ones."""
+    with resources.as_file(resources.files("hyperfocal").joinpath("demo", "photographs")) as photographs:
+        scene = read_scene(photographs)
+        result = reconstruct_scene(
+            scene, DEMO_QUICK if quick else DEMO, out=out, overwrite=overwrite, progress=progress
+        )
+    _show_result(result, out, console)
+    show_next(console, "hyperfocal reconstruct YOUR_PHOTOGRAPHS --eval")
+    return 0
+
+
+def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> None:
+    costs = estimate_costs(scene, config)
+    posed = len(scene.posed_views)
+    cameras = "unknown: will be estimated" if posed == 0 else f"{posed} of {len(scene.views)} known"
+    held_out = "none" if config.eval_every == 0 else f"every {config.eval_every}th"
+    start, most = costs.gaussians
+    show_facts(
+        console,
+        f"Plan for {scene.source}",
+        {
+            "photographs": f"{len(scene.views)}, the largest {costs.stored_px[0]} x {costs.stored_px[1]} px, "
+            f"fitted at {costs.fitted_px[0]} x {costs.fitted_px[1]} px",
+            "cameras": cameras,
+            "held out": held_out,
+            "steps": f"{config.fit.steps:,}",
+            "Gaussians": f"about {start:,} at first, at most {most:,}",
+            "time": f"about {duration(costs.total_s)}: "
+            + ", ".join(f"{name} {duration(seconds)}" for name, seconds in costs.seconds.items()),
+            "memory": f"about {costs.memory_mib / 1024:.1f} GiB",
+        },
+    )
+    say(console, f"Time and memory are estimates. {costs.basis}", "dim")
+    show_notes(console, scene.notes)
+
+
+def _show_result(result: Result, out: Path, console: Console) -> None:
+    mean = result.scores.mean()
+    seconds = result.seconds or {}
+    posed = len(result.scene.posed_views)
+    show_facts(
+        console,
+        f"Reconstructed {result.scene.source.name}",
+        {
+            "photographs": f"{posed} of {len(result.scene.views)} used, {len(result.held_out)} of them held out",
+            "Gaussians": f"{len(result.gaussians):,}",
+            "measured on": result.scores.evaluated_on,
+            "PSNR": f"{mean.psnr_db:.2f} dB",
+            "SSIM": f"{mean.ssim:.4f}",
+            "FLIP": f"{mean.flip:.4f}",
+            "time": f"{duration(sum(seconds.values()))}: "
+            + ", ".join(f"{name.lower()} {duration(value)}" for name, value in seconds.items()),
+            "peak memory": "unknown" if result.peak_memory_mib is None else f"{result.peak_memory_mib / 1024:.2f} GiB",
+            "scene": out / SCENE_FILE,
+            "report": out / REPORT_FILE,
+        },
+    )
+    show_notes(console, result.notes)

@@ -1,0 +1,74 @@
+"""Settings of a reconstruction, as plain values. This module loads no torch."""
+
+from dataclasses import dataclass, field, replace
+from typing import Literal, TypeAlias
+
+from ..fit.config import FitConfig, McmcConfig
+from ..sfm.config import SfmConfig
+
+Preset: TypeAlias = Literal[
+    "default",  # for keeping: about ten minutes on two cores
+    "quick",  # a first look: about two minutes
+]
+
+
+@dataclass(frozen=True)
+class ReconstructConfig:
+    """Everything that decides a reconstruction."""
+
+    eval_every: int = 0
+    """Hold out every n-th photograph, by name, and measure on it; 0 fits all photographs and measures on them."""
+    long_side: int | None = 800
+    """Photographs are reduced until their longer side has at most this many pixels; None keeps them as they are."""
+    report_views: int = 12
+    """Most views that the report shows in pictures."""
+    sfm: SfmConfig = field(default_factory=SfmConfig)
+    """How the cameras are found."""
+    fit: FitConfig = field(default_factory=FitConfig)
+    """How the Gaussians are fitted."""
+
+    def __post_init__(self) -> None:
+        if self.eval_every < 0 or self.eval_every == 1:
+            raise ValueError(f"`eval_every` must be 0 (hold nothing out) or at least 2, got {self.eval_every}.")
+        if self.long_side is not None and self.long_side < 16:
+            raise ValueError(f"`long_side` must be at least 16 pixels, got {self.long_side}.")
+        if self.report_views < 1:
+            raise ValueError(f"`report_views` must be at least 1, got {self.report_views}.")
+
+
+PRESETS: dict[Preset, ReconstructConfig] = {
+    "default": ReconstructConfig(),
+    "quick": ReconstructConfig(
+        long_side=480, report_views=8, fit=FitConfig(steps=2_000, densify=McmcConfig(cap=40_000))
+    ),
+}
+
+# For the photographs that come with the package: less than two minutes on two cores.
+DEMO = ReconstructConfig(eval_every=8, long_side=480, fit=FitConfig(steps=3_000, densify=McmcConfig(cap=40_000)))
+DEMO_QUICK = replace(DEMO, fit=replace(DEMO.fit, steps=1_000))
+
+
+def changed(
+    config: ReconstructConfig,
+    *,
+    steps: int | None = None,
+    max_gaussians: int | None = None,
+    long_side: int | None = None,
+    seed: int | None = None,
+    eval_every: int | None = None,
+) -> ReconstructConfig:
+    """Return the config with the everyday settings that are not None put in their places."""
+    fit, sfm = config.fit, config.sfm
+    if steps is not None:
+        fit = replace(fit, steps=steps)
+    if max_gaussians is not None:
+        fit = replace(fit, densify=replace(fit.densify, cap=max_gaussians))
+    if seed is not None:
+        fit, sfm = replace(fit, seed=seed), replace(sfm, seed=seed)
+    return replace(
+        config,
+        sfm=sfm,
+        fit=fit,
+        long_side=config.long_side if long_side is None else long_side,
+        eval_every=config.eval_every if eval_every is None else eval_every,
+    )

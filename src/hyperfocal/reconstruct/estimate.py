@@ -1,0 +1,133 @@
+"""What a reconstruction will cost, from a few steps of a tiny fit on this machine."""
+
+import statistics
+from dataclasses import dataclass
+
+import torch
+
+from ..camera import Camera
+from ..fit import FitConfig, fit
+from ..fit.config import McmcConfig
+from ..fit.schedules import shrink_factor
+from ..gaussians import from_points
+from ..scene import Photograph, Scene, split_views
+from .config import ReconstructConfig
+from .photo_size import photo_size, reduced_size
+
+# Rough figures of two cores of a desktop processor of 2025; they only have to give the right order of magnitude.
+SFM_S_PER_PHOTOGRAPH = 0.5  # features and mapping
+SFM_S_PER_PAIR = 0.03  # matching
+POINTS_PER_PHOTOGRAPH = 300  # that structure from motion finds
+BASE_MIB = 450  # python, torch and the libraries
+BYTES_PER_PIXEL = 3 * 4 + 1  # colours and the valid mask
+PYRAMID_FACTOR = 1 + 1 / 4 + 1 / 16  # photographs are kept at their smaller sizes too
+COPIES_OF_GAUSSIANS = 8  # values, gradients, two moments of Adam, what rendering and density control keep
+FLOATS_PER_GAUSSIAN = 59  # at the highest degree of colour
+
+SAMPLES = ((10_000, 128), (40_000, 128), (10_000, 320))  # (Gaussians, pixels of a square picture's side)
+WARM_UP, MEASURED = 3, 6  # steps
+
+
+@dataclass(frozen=True)
+class Costs:
+    """What a reconstruction is expected to take."""
+
+    stored_px: tuple[int, int]
+    """Width and height of the largest photograph."""
+    fitted_px: tuple[int, int]
+    """The same as fitted."""
+    gaussians: tuple[int, int]
+    """At first and at most."""
+    seconds: dict[str, float]
+    """Of each stage."""
+    memory_mib: float
+    basis: str
+    """Where the figures come from, for people."""
+
+    @property
+    def total_s(self) -> float:
+        """Of all stages."""
+        return sum(self.seconds.values())
+
+
+@dataclass(frozen=True)
+class StepCost:
+    """Seconds of one step of a fit: a constant, and shares of the Gaussians and of the pixels."""
+
+    fixed_s: float
+    per_gaussian_s: float
+    per_pixel_s: float
+
+    def seconds(self, gaussians: float, pixels: float) -> float:
+        """Return the time of a step."""
+        return self.fixed_s + gaussians * self.per_gaussian_s + pixels * self.per_pixel_s
+
+
+def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
+    """Return what reconstructing `scene` will cost; runs some steps of a small fit, about a second."""
+    stored = max((photo_size(view) for view in scene.views), key=lambda size: size[0] * size[1])
+    fitted = reduced_size(stored, config.long_side)
+    pixels = fitted[0] * fitted[1]
+    training, held_out = split_views(scene.views, config.eval_every)
+    most = config.fit.densify.cap
+    known = 0 if scene.points is None else len(scene.points)
+    start = min(known or POINTS_PER_PHOTOGRAPH * len(training), most)
+    cost = measure_step()
+    seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views))}
+    seconds["fit"] = sum(cost.seconds(count, area) for count, area in _course(config.fit, start, most, pixels))
+    seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
+    photographs = len(training) * pixels * BYTES_PER_PIXEL * PYRAMID_FACTOR
+    gaussians = most * FLOATS_PER_GAUSSIAN * 4 * COPIES_OF_GAUSSIANS
+    return Costs(
+        stored_px=stored,
+        fitted_px=fitted,
+        gaussians=(start, most),
+        seconds=seconds,
+        memory_mib=BASE_MIB + (photographs + gaussians) / 2**20,
+        basis=(
+            f"A step at full size was measured here on small fits: {1e3 * cost.fixed_s:.1f} ms, and "
+            f"{1e8 * cost.per_gaussian_s:.1f} ms for 100,000 Gaussians and {1e9 * cost.per_pixel_s:.1f} ms for a "
+            "megapixel; finding cameras is a rule of thumb."
+        ),
+    )
+
+
+def measure_step() -> StepCost:
+    """Return what a step costs on this machine now, from three small fits."""
+    times = {sample: _median_step(*sample) for sample in SAMPLES}
+    (few, small), (many, _), (_, large) = SAMPLES
+    base = times[few, small]
+    per_gaussian = max(times[many, small] - base, 0) / (many - few)
+    per_pixel = max(times[few, large] - base, 0) / (large**2 - small**2)
+    return StepCost(max(base - few * per_gaussian - small**2 * per_pixel, 0), per_gaussian, per_pixel)
+
+
+def _median_step(count: int, side: int) -> float:
+    generator = torch.Generator().manual_seed(0)
+    means = torch.rand(count, 3, generator=generator) - 0.5 + torch.tensor([0.0, 0.0, 1.5])
+    # Sized like the splats of a fitted scene, of which about ten lie over each other in a pixel.
+    gaussians = from_points(means, torch.rand(count, 3, generator=generator), torch.full((count,), 0.6 * count**-0.5))
+    camera = Camera(torch.eye(4), torch.full((2,), 1.3 * side), torch.full((2,), side / 2), side, side)
+    image = torch.rand(side, side, 3, generator=generator)
+    photograph = Photograph("calibration", image, torch.ones(side, side, dtype=torch.bool), camera)
+    config = FitConfig(
+        steps=WARM_UP + MEASURED, sh_interval=0, resolution=((0.0, 1),), densify=McmcConfig(cap=count, interval=100)
+    )
+    ends = [step.seconds for step in fit((photograph, photograph), gaussians, config)]
+    return statistics.median(b - a for a, b in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False))
+
+
+def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[tuple[float, float]]:
+    """Return (Gaussians, pixels) of every step: growth by a constant factor until the cap, coarse to fine."""
+    densify = fit_config.densify
+    full = densify.grow_until if isinstance(densify, McmcConfig) else densify.stop
+    course = []
+    for step in range(fit_config.steps):
+        share = step / fit_config.steps
+        grown = min(max((share - densify.start) / max(full - densify.start, 1e-9), 0.0), 1.0)
+        course.append((start * (most / start) ** grown, pixels / shrink_factor(fit_config, share) ** 2))
+    return course
+
+
+def _sfm_seconds(photographs: int) -> float:
+    return SFM_S_PER_PHOTOGRAPH * photographs + SFM_S_PER_PAIR * photographs * (photographs - 1) / 2

@@ -1,0 +1,73 @@
+"""How close the renders are to the photographs, view by view."""
+
+from collections.abc import Iterable
+from dataclasses import replace
+
+from .. import metrics
+from ..data import load_photograph
+from ..errors import BadInputError, NothingUsableError
+from ..gaussians import Gaussians
+from ..progress import Progress, silent
+from ..render import render
+from ..scene import Photograph, Scene, View
+from .result import Result
+from .scores import Table, ViewScore
+
+
+def evaluate(result: Result, scene: Scene | None = None, *, progress: Progress = silent) -> Table:
+    """Return the scores of a result on its held-out photographs, or on the training ones if none were held out.
+
+    Args:
+        result: The Gaussians, with the cameras that were found.
+        scene: Where the photographs are now, matched by name; None looks where they were.
+        progress: Told of every view.
+
+    Raises:
+        BadInputError: `scene` lacks one of the photographs, or a file cannot be read.
+    """
+    views = result.scored_views if scene is None else [_moved(view, scene) for view in result.scored_views]
+    photographs = (load_photograph(view, long_side=result.config.long_side) for view in views)
+    return score(result.gaussians, photographs, len(views), held_out=bool(result.held_out), progress=progress)
+
+
+def score(
+    gaussians: Gaussians, photographs: Iterable[Photograph], count: int, *, held_out: bool, progress: Progress = silent
+) -> Table:
+    """Return the scores of Gaussians on `count` photographs, which are taken one at a time.
+
+    Raises:
+        NothingUsableError: there are none.
+    """
+    scores = []
+    for i, photograph in enumerate(photographs):
+        scores.append(score_view(gaussians, photograph))
+        progress("evaluating", i + 1, count)
+    if not scores:
+        raise NothingUsableError("No photograph has a known camera, so there is nothing to evaluate on.")
+    return Table(tuple(scores), held_out, metrics.lpips_obstacle())
+
+
+def score_view(gaussians: Gaussians, photograph: Photograph) -> ViewScore:
+    """Return the scores of one view, as a comparison of the two written 8-bit files would give them."""
+    rendered = metrics.as_photograph(render(gaussians, photograph.camera).color)
+    truth = metrics.as_photograph(photograph.image)
+    valid = None if bool(photograph.valid.all()) else photograph.valid
+    return ViewScore(
+        name=photograph.name,
+        psnr_db=metrics.psnr(rendered, truth, valid),
+        ssim=metrics.ssim(rendered, truth, valid),
+        flip=metrics.flip(rendered, truth, valid),
+        lpips=metrics.lpips(rendered, truth),
+    )
+
+
+def _moved(view: View, scene: Scene) -> View:
+    """Return the view with its photograph and mask taken from another place, by name or, failing that, file name."""
+    for key in (lambda name: name, lambda name: name.rsplit("/", 1)[-1]):
+        found = [other for other in scene.views if key(other.name) == key(view.name)]
+        if len(found) == 1:
+            return replace(view, image=found[0].image, mask=found[0].mask)
+    raise BadInputError(
+        f"{scene.source} has no photograph {view.name}, which the result was measured on. Give the folder that holds "
+        "the same photographs under the same names."
+    )

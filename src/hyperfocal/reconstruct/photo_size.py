@@ -1,0 +1,33 @@
+"""How large a photograph is, without decoding it."""
+
+from pathlib import Path
+
+from ..camera import Camera
+from ..data.images import read_header
+from ..scene import View
+
+
+def photo_size(view: View) -> tuple[int, int]:
+    """Return (width, height) of a view's photograph in pixels, as it is decoded.
+
+    Raises:
+        BadInputError: the file cannot be read.
+    """
+    if view.camera is not None:
+        return view.camera.width, view.camera.height
+    if isinstance(view.image, Path):
+        return read_header(view.image).size(view.orientation)
+    return view.image.shape[1], view.image.shape[0]
+
+
+def reduced_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
+    """Return (width, height) reduced until the longer one is at most `long_side` pixels; nothing is enlarged."""
+    if long_side is None or max(size) <= long_side:
+        return size
+    width, height = (max(1, round(side * long_side / max(size))) for side in size)
+    return width, height
+
+
+def reduced_camera(camera: Camera, long_side: int | None) -> Camera:
+    """Return the camera of the photograph reduced to `long_side`."""
+    return camera.resized(*reduced_size((camera.width, camera.height), long_side))

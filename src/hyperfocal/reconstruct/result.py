@@ -1,0 +1,129 @@
+"""`Result`: a reconstruction with everything that was measured of it, and the folder that holds one."""
+
+import json
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+
+from .. import __version__
+from ..data.cameras_json import read_cameras_json, write_cameras_json
+from ..errors import BadInputError
+from ..export import read_ply, write_ply
+from ..files import write_text
+from ..gaussians import Gaussians
+from ..scene import Scene, View
+from .config import ReconstructConfig
+from .config_file import read_config, write_config
+from .folder import RESULT_MARK
+from .scores import CurvePoint, Table, plain_from_score, score_from_plain
+
+SCENE_FILE, CAMERAS_FILE, CONFIG_FILE, REPORT_FILE = "scene.ply", "cameras.json", "config.yaml", "report.html"
+
+
+@dataclass(frozen=True)
+class Result:
+    """What `reconstruct` made of some photographs."""
+
+    gaussians: Gaussians
+    scene: Scene
+    """The photographs with the cameras that were used."""
+    config: ReconstructConfig
+    held_out: tuple[str, ...]
+    """Names of the views that the fit has not seen."""
+    scores: Table
+    curve: tuple[CurvePoint, ...] = ()
+    """The course of the fit."""
+    seconds: Mapping[str, float] | None = None
+    """Wall time of each stage."""
+    peak_memory_mib: float | None = None
+    """Most memory that the process held; None where the system does not say."""
+    machine: Mapping[str, str | int | float] | None = None
+    """What it ran on."""
+    notes: tuple[str, ...] = ()
+    """What was skipped, repaired or assumed, a sentence each."""
+
+    @property
+    def scored_views(self) -> tuple[View, ...]:
+        """The held-out views, or all posed ones if none were held out."""
+        posed = self.scene.posed_views
+        return tuple(view for view in posed if view.name in self.held_out) if self.held_out else posed
+
+
+def write_result(folder: Path, result: Result) -> None:
+    """Write the result's files into an existing folder; `folder.new_folder` makes the whole of it atomic.
+
+    Raises:
+        BadInputError: a file cannot be written.
+    """
+    from .report import write_report
+
+    write_ply(folder / SCENE_FILE, result.gaussians)
+    write_cameras_json(folder / CAMERAS_FILE, result.scene)
+    write_config(
+        folder / CONFIG_FILE,
+        result.config,
+        f"hyperfocal {__version__}. Start from these settings: hyperfocal reconstruct PHOTOS --config {CONFIG_FILE}",
+    )
+    write_report(folder / REPORT_FILE, result)
+    # Last, since a folder with it counts as a result.
+    write_text(folder / RESULT_MARK, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n")
+
+
+def read_result(folder: Path | str) -> Result:
+    """Return the result that a folder holds.
+
+    Raises:
+        BadInputError: the folder is no result, or one of its files is damaged.
+    """
+    folder = Path(folder)
+    path = folder / RESULT_MARK
+    if not path.is_file():
+        raise BadInputError(
+            f"{folder} is not a result: it has no {RESULT_MARK}. Expected a folder that `hyperfocal reconstruct` wrote."
+        )
+    try:
+        plain = json.loads(path.read_text(encoding="utf-8"))
+        scores = Table(
+            views=tuple(score_from_plain(view) for view in plain["views"]),
+            held_out=bool(plain["held_out"]),
+            lpips_obstacle=plain["lpips_obstacle"],
+        )
+        curve = tuple(CurvePoint(*point) for point in zip(*plain["curve"].values(), strict=True))
+        rest = {name: plain[name] for name in ("seconds", "peak_memory_mib", "machine")}
+        held_out, notes = tuple(plain["held_out"]), tuple(plain["notes"])
+    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+        raise BadInputError(
+            f"{path} is damaged ({type(error).__name__}: {error}); expected what `hyperfocal reconstruct` wrote. "
+            "Reconstruct again."
+        ) from error
+    scene = read_cameras_json(folder / CAMERAS_FILE)
+    if scene is None:
+        raise BadInputError(f"{folder / CAMERAS_FILE} is missing or holds no cameras. Reconstruct again.")
+    return Result(
+        gaussians=read_ply(folder / SCENE_FILE),
+        scene=scene,
+        config=read_config(folder / CONFIG_FILE, ReconstructConfig()),
+        held_out=held_out,
+        scores=scores,
+        curve=curve,
+        notes=notes,
+        **rest,
+    )
+
+
+def _plain(result: Result) -> dict[str, object]:
+    table = result.scores
+    return {
+        "hyperfocal": __version__,
+        "evaluated_on": table.evaluated_on,
+        "mean": plain_from_score(table.mean()),
+        "views": [plain_from_score(view) for view in table.views],
+        "lpips_obstacle": table.lpips_obstacle,
+        "held_out": list(result.held_out),
+        "gaussians": len(result.gaussians),
+        "seconds": result.seconds,
+        "peak_memory_mib": result.peak_memory_mib,
+        "machine": result.machine,
+        "notes": list(result.notes),
+        "curve": {name: [getattr(p, name) for p in result.curve] for name in ("step", "loss", "gaussians")},
+    }

@@ -1,0 +1,68 @@
+"""What was measured of a result, as plain values: scores of views, the course of the fit."""
+
+import math
+from dataclasses import dataclass
+from statistics import fmean
+
+
+@dataclass(frozen=True)
+class ViewScore:
+    """How close one render is to its photograph, both rounded to 8 bits, over the photograph's valid pixels."""
+
+    name: str
+    psnr_db: float
+    """Peak signal-to-noise ratio; infinite for equal pictures."""
+    ssim: float
+    """Structural similarity, 1 for equal pictures."""
+    flip: float
+    """Mean FLIP error, 0 for equal pictures."""
+    lpips: float | None = None
+    """Learned perceptual error, 0 for equal pictures; None where it cannot be computed."""
+
+
+@dataclass(frozen=True)
+class Table:
+    """The scores of some views of a result."""
+
+    views: tuple[ViewScore, ...]
+    held_out: bool
+    """True if the fit has not seen these photographs; on those that it has seen, scores flatter."""
+    lpips_obstacle: str | None = None
+    """Why there is no LPIPS."""
+
+    @property
+    def evaluated_on(self) -> str:
+        """Which photographs the scores are about, for people."""
+        return "held-out photographs" if self.held_out else "training photographs"
+
+    def mean(self) -> ViewScore:
+        """Return the mean of every score over the views."""
+        learned = [view.lpips for view in self.views if view.lpips is not None]
+        return ViewScore(
+            name="mean",
+            psnr_db=fmean(view.psnr_db for view in self.views),
+            ssim=fmean(view.ssim for view in self.views),
+            flip=fmean(view.flip for view in self.views),
+            lpips=fmean(learned) if learned else None,
+        )
+
+
+@dataclass(frozen=True)
+class CurvePoint:
+    """The fit at one step."""
+
+    step: int
+    loss: float
+    """Mean of the steps since the previous point."""
+    gaussians: int
+
+
+def plain_from_score(score: ViewScore) -> dict[str, str | float | None]:
+    """Return a score for JSON, which has no infinity: None stands for equal pictures."""
+    return {**vars(score), "psnr_db": score.psnr_db if math.isfinite(score.psnr_db) else None}
+
+
+def score_from_plain(plain: dict[str, str | float | None]) -> ViewScore:
+    """Return the score that `plain_from_score` made `plain` of."""
+    psnr_db = plain["psnr_db"]
+    return ViewScore(**{**plain, "psnr_db": math.inf if psnr_db is None else psnr_db})  # pyright: ignore[reportArgumentType]
