@@ -2,11 +2,11 @@
 
 import pytest
 import torch
-from scenes import random_gaussians
 
 from hyperfocal.gaussians import Gaussians, concatenate, from_points
 from hyperfocal.sh import color_from_dc
 from hyperfocal.transforms import rotation_from_quaternion
+from scenes import random_gaussians
 
 
 def test_fields_of_different_lengths_are_refused() -> None:

@@ -42,15 +42,15 @@ def initialize_gaussians(scene: Scene, config: FitConfig | None = None) -> Gauss
 def neighbour_distances(positions: Float[Tensor, "p 3"]) -> Float[Tensor, " p"]:
     """Return the mean distance of each point to its three nearest, within [1/100, 10] times the median of all.
 
-    The bounds keep duplicates from vanishing and outliers from covering the scene. One lone point gets 1.
+    The bounds keep duplicates from vanishing and outliers from covering the scene. Points all at one place get 1.
     """
     count = min(_NEIGHBOURS, len(positions) - 1)
-    if count == 0:
-        return torch.ones(len(positions))
     points = positions.double().numpy()
-    distances, _ = KDTree(points).query(points, k=count + 1)
-    mean = torch.from_numpy(distances[:, 1:]).mean(1).to(torch.float32)
-    usual = mean[mean > 0].median() if bool((mean > 0).any()) else torch.tensor(1.0)
+    distances, _ = KDTree(points).query(points, k=max(count, 1) + 1)
+    mean = torch.from_numpy(distances[:, 1 : count + 1]).mean(1).to(torch.float32)
+    if not bool((mean > 0).any()):
+        return torch.ones(len(positions))
+    usual = mean[mean > 0].median()
     return mean.clamp(0.01 * usual, 10 * usual)
 
 

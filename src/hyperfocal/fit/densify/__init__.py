@@ -5,7 +5,7 @@ A policy is a value with `init` and `step`; its memory is passed in and returned
 """
 
 from dataclasses import dataclass
-from typing import Protocol, TypeVar
+from typing import Protocol, TypeVar, runtime_checkable
 
 import torch
 from jaxtyping import Float
@@ -42,6 +42,7 @@ class Observation:
     """The source of every random choice."""
 
 
+@runtime_checkable
 class Densifier(Protocol[Memory]):
     """A policy of density control."""
 
