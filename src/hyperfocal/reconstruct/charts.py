@@ -5,8 +5,8 @@ from collections.abc import Callable
 from dataclasses import dataclass
 from html import escape
 
-WIDTH, HEIGHT = 440, 230  # user units; type stays readable when a phone shrinks this to 350 px
-LEFT, RIGHT, TOP, BOTTOM = 52, 12, 12, 30  # margins that hold the axis labels
+WIDTH, HEIGHT = 440.0, 230.0  # user units; type stays readable when a phone shrinks this to 350 px
+LEFT, RIGHT, TOP, BOTTOM = 52.0, 12.0, 12.0, 30.0  # margins that hold the axis labels
 
 
 @dataclass(frozen=True)
@@ -26,10 +26,10 @@ def line_chart(title: str, series: list[Series], *, x_label: str, y_label: str) 
     ys = [y for one in series for y in one.y if math.isfinite(y)]
     if not xs or not ys:
         return f'<p class="empty">{escape(title)}: nothing was recorded.</p>'
-    x_ticks, y_ticks = ticks(0, max(xs)), ticks(min(ys), max(ys))
-    to_x = _scale(min(0, *xs), max(xs), LEFT, WIDTH - RIGHT)
+    x_ticks, y_ticks = ticks(0.0, max(xs)), ticks(min(ys), max(ys))
+    to_x = _scale(0.0, max(xs), LEFT, WIDTH - RIGHT)
     to_y = _scale(y_ticks[0], max(y_ticks[-1], max(ys)), HEIGHT - BOTTOM, TOP)
-    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH} {HEIGHT}" role="img"><title>{escape(title)}</title>']
+    parts = [f'<svg class="chart" viewBox="0 0 {WIDTH:g} {HEIGHT:g}" role="img"><title>{escape(title)}</title>']
     for tick in y_ticks:
         y = to_y(tick)
         parts.append(f'<line class="grid" x1="{LEFT}" x2="{WIDTH - RIGHT}" y1="{y:.1f}" y2="{y:.1f}"/>')
@@ -74,7 +74,7 @@ def ticks(low: float, high: float, count: int = 5) -> list[float]:
     step = next(power * m for m in (1, 2, 5, 10) if power * m >= rough * 0.999)
     first = math.floor(low / step + 1e-9)
     last = math.floor(high / step + 1e-9)
-    return [round(i * step, 12) for i in range(first, max(last, first + 1) + 1)]
+    return [float(f"{i * step:.12g}") for i in range(first, max(last, first + 1) + 1)]
 
 
 def short(value: float) -> str:

@@ -7,6 +7,7 @@ from dataclasses import replace
 from pathlib import Path
 
 from ..data import load_photograph
+from ..data.listed import some_of
 from ..errors import NothingUsableError
 from ..fit import Step, fit, initialize_gaussians, with_random_points
 from ..gaussians import Gaussians
@@ -20,6 +21,7 @@ from .machine import describe_machine, peak_memory_mib
 from .result import Result, write_result
 from .scores import CurvePoint
 
+FEWEST = 3  # photographs; two may be posed, but leave nothing to check them with
 CURVE_POINTS = 200  # as many as a chart can show
 BYTES_PER_GAUSSIAN = 62 * 4  # in scene.ply, at the highest degree of colour
 
@@ -45,14 +47,13 @@ def reconstruct(
 
     Raises:
         BadInputError: `out` exists or cannot be written, or a photograph cannot be read.
-        NothingUsableError: fewer than two photographs, or no cameras could be found for them.
+        NothingUsableError: fewer than three photographs, or no cameras could be found for them.
     """
     config = config or ReconstructConfig()
-    if len(scene.views) < 2:
-        count = "only one photograph" if scene.views else "no photographs"
+    if len(scene.views) < FEWEST:
         raise NothingUsableError(
-            f"{scene.source} holds {count}; a reconstruction needs at least 2, better 20 to 200, taken while walking "
-            "around the subject."
+            f"{scene.source} holds too few photographs: {len(scene.views)}. A reconstruction needs at least {FEWEST}, "
+            "better 20 to 200, taken while walking around the subject."
         )
     if out is None:
         return _reconstructed(scene, config, progress)
@@ -101,21 +102,17 @@ def _reconstructed(scene: Scene, config: ReconstructConfig, progress: Progress) 
 
 
 def _with_cameras(scene: Scene, config: ReconstructConfig, progress: Progress) -> Scene:
-    """Return the scene with cameras for as many views as possible; a note says what is missing."""
+    """Return the scene with cameras for as many views as possible; notes say what is missing."""
     if not scene.posed_views:
         scene = estimate_poses(scene, config=config.sfm, progress=progress)
-        if config.eval_every:
-            scene = scene.with_notes(
-                "Cameras and starting points were estimated from all photographs, the held-out ones included, as is "
-                "customary; the fit itself has not seen the held-out ones."
-            )
+        if not config.eval_every:
+            return scene
+        return scene.with_notes(
+            "Cameras and starting points were estimated from all photographs, the held-out ones included, as is "
+            "customary; the fit itself has not seen the held-out ones."
+        )
     lost = [view.name for view in scene.views if view.camera is None]
-    if not lost:
-        return scene
-    names = ", ".join(lost[:5]) + (f" and {len(lost) - 5} more" if len(lost) > 5 else "")
-    return scene.with_notes(
-        f"{len(lost)} of {len(scene.views)} photographs have no known camera, so not used: {names}."
-    )
+    return scene.with_notes(f"Not used, since the camera is unknown: {some_of(lost)}.") if lost else scene
 
 
 def _with_points(training: Scene, config: ReconstructConfig, progress: Progress) -> Scene:

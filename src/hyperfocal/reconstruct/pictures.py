@@ -73,8 +73,8 @@ def _linear_from_oklab(level: Tensor, a: Tensor, b: Tensor) -> Tensor:
     return cone**3 @ to_linear.T
 
 
-DEPTH_RAMP = oklab_ramp((0.24, 0.93), (300, 95), 0.16)  # far and dark violet to near and light yellow
-ERROR_RAMP = oklab_ramp((0.16, 0.97), (300, 450), 0.2)  # black violet over red to light yellow
+DEPTH_RAMP = oklab_ramp((0.24, 0.93), (300.0, 95.0), 0.16)  # far and dark violet to near and light yellow
+ERROR_RAMP = oklab_ramp((0.16, 0.97), (300.0, 450.0), 0.2)  # black violet over red to light yellow
 UNKNOWN = (0.55, 0.55, 0.58)  # sRGB where a map has no value
 
 
