@@ -1,51 +1,19 @@
 """COLMAP models: cameras, poses and points beside a folder of photographs."""
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from pathlib import Path
 
 import torch
 
 from ..camera import Camera
-from ..distortion import Distortion
 from ..errors import BadInputError
 from ..scene import PointCloud, Scene
 from ..transforms import rigid, rotation_from_quaternion
+from .colmap_cameras import LENSES, Lens
 from .colmap_files import CameraRecord, ImageRecord, read_cameras, read_images, read_points
 from .listed import Listed, found_views, path_inside
 from .photographs import find_mask
 
 _MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", ".")
-
-
-@dataclass(frozen=True)
-class _Lens:
-    """A camera without its pose."""
-
-    focal_px: tuple[float, float]
-    center_px: tuple[float, float]
-    distortion: Distortion | None
-
-
-def _opencv(f: tuple[float, float], c: tuple[float, float], *coefficients: float) -> _Lens:
-    distortion = Distortion("opencv", coefficients)
-    return _Lens(f, c, None if distortion.is_none else distortion)
-
-
-# Parameters of each model as COLMAP orders them (its src/colmap/sensor/models.h).
-_LENSES: dict[str, Callable[..., _Lens]] = {
-    "SIMPLE_PINHOLE": lambda f, x, y: _Lens((f, f), (x, y), None),
-    "PINHOLE": lambda fx, fy, x, y: _Lens((fx, fy), (x, y), None),
-    "SIMPLE_RADIAL": lambda f, x, y, k: _opencv((f, f), (x, y), k, 0, 0, 0),
-    "RADIAL": lambda f, x, y, k1, k2: _opencv((f, f), (x, y), k1, k2, 0, 0),
-    "OPENCV": lambda fx, fy, x, y, *k: _opencv((fx, fy), (x, y), *k),
-    "FULL_OPENCV": lambda fx, fy, x, y, *k: _Lens((fx, fy), (x, y), Distortion("full_opencv", k)),
-    "OPENCV_FISHEYE": lambda fx, fy, x, y, *k: _Lens((fx, fy), (x, y), Distortion("fisheye", k)),
-    "SIMPLE_RADIAL_FISHEYE": lambda f, x, y, k: _Lens((f, f), (x, y), Distortion("fisheye", (k, 0.0, 0.0, 0.0))),
-    "RADIAL_FISHEYE": lambda f, x, y, k1, k2: _Lens((f, f), (x, y), Distortion("fisheye", (k1, k2, 0.0, 0.0))),
-    "SIMPLE_FISHEYE": lambda f, x, y: _Lens((f, f), (x, y), Distortion("fisheye", (0.0, 0.0, 0.0, 0.0))),
-    "FISHEYE": lambda fx, fy, x, y: _Lens((fx, fy), (x, y), Distortion("fisheye", (0.0, 0.0, 0.0, 0.0))),
-}
 
 
 def read_colmap(path: Path) -> Scene | None:
@@ -100,7 +68,7 @@ def _photograph_folder(model: Path, path: Path, records: list[ImageRecord]) -> P
     return best if found(best) else path / "images"
 
 
-def _listed(record: ImageRecord, cameras: dict[int, tuple[CameraRecord, _Lens]], folder: Path, model: Path) -> Listed:
+def _listed(record: ImageRecord, cameras: dict[int, tuple[CameraRecord, Lens]], folder: Path, model: Path) -> Listed:
     """Return the entry of one image."""
     if record.camera not in cameras:
         raise BadInputError(
@@ -123,15 +91,15 @@ def _listed(record: ImageRecord, cameras: dict[int, tuple[CameraRecord, _Lens]],
     return Listed(record.name.replace("\\", "/"), image, camera, lens.distortion, find_mask(image))
 
 
-def _lens(number: int, record: CameraRecord, model: Path) -> tuple[CameraRecord, _Lens]:
+def _lens(number: int, record: CameraRecord, model: Path) -> tuple[CameraRecord, Lens]:
     """Return a camera record with what its parameters mean."""
-    if record.model not in _LENSES:
+    if record.model not in LENSES:
         raise BadInputError(
             f"Camera {number} of the COLMAP model {model} has the camera model {record.model}, which cannot be read "
-            f"(these can: {', '.join(_LENSES)}). Run COLMAP's image_undistorter and use its output folder."
+            f"(these can: {', '.join(LENSES)}). Run COLMAP's image_undistorter and use its output folder."
         )
     try:
-        lens = _LENSES[record.model](*record.parameters)
+        lens = LENSES[record.model](*record.parameters)
     except ValueError as error:
         raise BadInputError(f"Camera {number} of the COLMAP model {model}: {error}") from error
     values = torch.tensor([*lens.focal_px, *lens.center_px])

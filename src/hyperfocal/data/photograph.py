@@ -84,24 +84,24 @@ def _undistorted(image: Image, valid: Mask, camera: Camera, distortion: Distorti
         *rows_columns, *camera.focal_px.tolist(), *camera.center_px.tolist(), distortion=distortion
     )
     # The mask first: outside the photograph it is 0, so it also says where there is no source.
-    counts = cv2.remap(
-        valid.numpy().astype(np.float32), source_px, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT
-    )
+    weight = valid.numpy().astype(np.float32)
+    counts = cv2.remap(weight, *source_px, cv2.INTER_LINEAR, borderMode=cv2.BORDER_CONSTANT)
     # Cubic keeps the sharpness that defocus estimation lives on; its overshoot is cut off.
-    picture = cv2.remap(image.numpy(), source_px, None, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
+    picture = cv2.remap(image.numpy(), *source_px, cv2.INTER_CUBIC, borderMode=cv2.BORDER_REPLICATE)
     return torch.from_numpy(picture.clip(0, 1)), torch.from_numpy((counts > 0.999) & unfolded)
 
 
 @lru_cache(maxsize=2)  # photographs of one camera come in a row, and a map of 24 megapixels holds 200 MB
 def _source_pixels(
     height: int, width: int, fx: float, fy: float, cx: float, cy: float, *, distortion: Distortion
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return where ideal pixels are in the distorted photograph (cv2 indices [h, w, 2]), and where that is unique."""
+) -> tuple[tuple[np.ndarray, np.ndarray], np.ndarray]:
+    """Return (cv2 indices (x, y) of ideal pixels in the distorted photograph, where the lens maps one to one)."""
     focal, center = torch.tensor([fx, fy]), torch.tensor([cx, cy])
     plane = (pixel_centers(width, height) - center) / focal
     # cv2 counts from the centre of the first pixel, we from its corner.
-    source = distort(distortion, plane) * focal + center - 0.5
-    return source.numpy(), (plane.norm(dim=-1) < fold_radius(distortion)).numpy()
+    x, y = (distort(distortion, plane) * focal + center - 0.5).unbind(-1)
+    unfolded = plane.norm(dim=-1) < fold_radius(distortion)
+    return (x.contiguous().numpy(), y.contiguous().numpy()), unfolded.numpy()
 
 
 def _downsampled(image: Image, valid: Mask, camera: Camera, long_side: int | None) -> tuple[Image, Mask, Camera]:

@@ -1,0 +1,29 @@
+"""What users can bring themselves: any callable of the right signature fits."""
+
+from dataclasses import dataclass
+from typing import Protocol
+
+from jaxtyping import Float
+from torch import Tensor
+
+from .shapes import Image
+
+
+@dataclass(frozen=True)
+class Matches:
+    """Pixels of two photographs that see the same point."""
+
+    first_px: Float[Tensor, "p 2"]
+    """(x, y) in the first photograph; pixel centres are at +0.5."""
+    second_px: Float[Tensor, "p 2"]
+    """(x, y) in the second photograph."""
+    confidence: Float[Tensor, " p"]
+    """In [0, 1]; where two matches compete for a pixel, the more confident one counts."""
+
+
+class Matcher(Protocol):
+    """Finds correspondences between two photographs."""
+
+    def __call__(self, first: Image, second: Image) -> Matches:
+        """Return the matches of two sRGB images in [0, 1]."""
+        ...
