@@ -9,6 +9,8 @@ void bind_rasterize(nb::module_& m);  // bind_rasterize.cpp
 void bind_loss(nb::module_& m);       // bind_loss.cpp
 
 NB_MODULE(_core, m) {
+    // A rendering kept until the interpreter ends is no leak.
+    nb::set_leak_warnings(false);
     m.doc() = "hyperfocal's native core. Use it through hyperfocal.native.";
     m.def("simd_level", [] { return hyperfocal::simd_level_name(hyperfocal::simd_level()); },
           "The instruction set in use: 'base', 'v3' (AVX2 and FMA) or 'v4' (AVX-512).");

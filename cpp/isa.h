@@ -4,6 +4,12 @@
 // the whole library, and it may keep one that the processor at hand cannot run.
 #pragma once
 
+#if defined(_MSC_VER)
+#define HYPERFOCAL_INLINE __forceinline
+#else
+#define HYPERFOCAL_INLINE inline __attribute__((always_inline))
+#endif
+
 namespace hyperfocal {
 
 enum class SimdLevel : int { base = 0, v3 = 1, v4 = 2 };

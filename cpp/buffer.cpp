@@ -1,0 +1,106 @@
+#include "buffer.h"
+
+#include <algorithm>
+#include <cstdlib>
+#include <mutex>
+#include <new>
+#include <vector>
+
+#ifdef _WIN32
+#include <malloc.h>
+#else
+#include <sys/mman.h>
+#endif
+
+namespace hyperfocal {
+namespace {
+
+constexpr size_t kSmall = size_t(1) << 16;   // below this malloc is as good
+constexpr size_t kHugePage = size_t(1) << 21;
+constexpr size_t kKeptBytes = size_t(1) << 30;
+constexpr size_t kKeptBlocks = 64;
+
+void* allocate(size_t bytes) {
+    const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
+#ifdef _WIN32
+    void* block = _aligned_malloc(bytes, alignment);
+    if (!block) throw std::bad_alloc();
+#else
+    void* block = nullptr;
+    if (posix_memalign(&block, alignment, bytes) != 0) throw std::bad_alloc();
+#ifdef MADV_HUGEPAGE
+    if (bytes >= kHugePage) madvise(block, bytes, MADV_HUGEPAGE);  // a refusal costs speed only
+#endif
+#endif
+    return block;
+}
+
+void release(void* block) {
+#ifdef _WIN32
+    _aligned_free(block);
+#else
+    std::free(block);
+#endif
+}
+
+struct Kept {
+    void* block;
+    size_t capacity;
+};
+
+struct Store {
+    std::mutex mutex;
+    std::vector<Kept> kept;  // oldest first
+    size_t bytes = 0;
+};
+
+// Never destroyed: buffers may be freed while the interpreter shuts down.
+Store& the_store() {
+    static Store* store = new Store;
+    return *store;
+}
+
+}  // namespace
+
+RawBuffer::RawBuffer(size_t bytes) {
+    const size_t grain = bytes >= kHugePage ? kHugePage : bytes >= kSmall ? 4096 : 64;
+    capacity_ = std::max<size_t>((bytes + grain - 1) / grain, 1) * grain;
+    if (capacity_ >= kSmall) {
+        Store& store = the_store();
+        std::lock_guard<std::mutex> hold(store.mutex);
+        // The smallest that fits without wasting more than half of it.
+        size_t best = store.kept.size();
+        for (size_t i = 0; i < store.kept.size(); ++i) {
+            const size_t c = store.kept[i].capacity;
+            if (c >= capacity_ && c <= 2 * capacity_ && (best == store.kept.size() || c < store.kept[best].capacity))
+                best = i;
+        }
+        if (best < store.kept.size()) {
+            data_ = store.kept[best].block;
+            capacity_ = store.kept[best].capacity;
+            store.bytes -= capacity_;
+            store.kept.erase(store.kept.begin() + static_cast<std::ptrdiff_t>(best));
+            return;
+        }
+    }
+    data_ = allocate(capacity_);
+}
+
+RawBuffer::~RawBuffer() {
+    if (!data_) return;
+    if (capacity_ < kSmall || capacity_ > kKeptBytes) {
+        release(data_);
+        return;
+    }
+    Store& store = the_store();
+    std::lock_guard<std::mutex> hold(store.mutex);
+    store.kept.push_back({data_, capacity_});
+    store.bytes += capacity_;
+    while (store.bytes > kKeptBytes || store.kept.size() > kKeptBlocks) {
+        release(store.kept.front().block);
+        store.bytes -= store.kept.front().capacity;
+        store.kept.erase(store.kept.begin());
+    }
+}
+
+}  // namespace hyperfocal
