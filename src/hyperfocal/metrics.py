@@ -15,7 +15,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .color import to_uint8
-from .native.ssim import ssim_map
+from .native.ssim import fused_l1_ssim_loss
 from .shapes import Image, Map, Mask
 
 FLIP_PIXELS_PER_DEGREE = 67.0
@@ -44,11 +44,9 @@ def ssim(rendered: Image, truth: Image, valid: Mask | None = None) -> float:
     by zeros and border pixels count; programs that average over whole windows only differ in the third digit.
     Invalid pixels of `rendered` are taken to equal `truth`, as in the loss.
     """
-    rendered, truth = rendered.detach(), truth.detach()
-    if valid is None:
-        return float(ssim_map(rendered, truth).mean())
-    rendered = torch.where(_at_least_one(valid).unsqueeze(-1), rendered, truth)
-    return float(ssim_map(rendered, truth)[valid].mean())
+    images = (image.detach().float().cpu() for image in (rendered, truth))
+    counted = None if valid is None else _at_least_one(valid).cpu()
+    return 1 - float(fused_l1_ssim_loss(*images, ssim_weight=1.0, valid=counted))
 
 
 def flip(

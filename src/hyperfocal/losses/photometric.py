@@ -4,6 +4,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..native.ssim import fused_l1_ssim_loss
 from ..native.ssim import ssim_map as ssim_map
 from ..shapes import Image, Mask
 
@@ -18,7 +19,8 @@ def l1_ssim_loss(
 ) -> Float[Tensor, ""]:
     """Return the mean over valid pixels of (1 - ssim_weight) |rendered - target| + ssim_weight (1 - SSIM).
 
-    The photometric loss of 3D Gaussian Splatting (Kerbl et al. 2023, equation 7).
+    The photometric loss of 3D Gaussian Splatting (Kerbl et al. 2023, equation 7). Float32 images on the CPU go through
+    the fused native kernel unless `target` wants a gradient as well; others through torch.
 
     Args:
         rendered: What receives the gradient.
@@ -30,6 +32,9 @@ def l1_ssim_loss(
     """
     if not 0 <= ssim_weight <= 1:
         raise ValueError(f"`ssim_weight` must be between 0 and 1, got {ssim_weight}.")
+    native = all(image.device.type == "cpu" and image.dtype == torch.float32 for image in (rendered, target))
+    if native and not target.requires_grad:
+        return fused_l1_ssim_loss(rendered, target, ssim_weight=ssim_weight, valid=valid)
     if valid is not None:
         rendered = torch.where(valid.unsqueeze(-1), rendered, target.detach())
     loss = (1 - ssim_weight) * l1_map(rendered, target) + ssim_weight * (1 - ssim_map(rendered, target))

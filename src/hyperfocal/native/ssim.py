@@ -5,9 +5,15 @@ that the training loss and the evaluation of 3D Gaussian Splatting use: every ch
 biased variances, values in [0, 1].
 """
 
+from typing import Any, cast
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from .. import _core
+from ..shapes import Image, Mask
 
 WINDOW_PX = 11
 SIGMA_PX = 1.5
@@ -33,3 +39,36 @@ def ssim_map(rendered: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -
     likeness = (2 * mean_x * mean_y + C1) * (2 * (mean_xy - mean_x * mean_y) + C2)
     variances = (mean_xx - mean_x.square()) + (mean_yy - mean_y.square())
     return (likeness / ((mean_x.square() + mean_y.square() + C1) * (variances + C2))).movedim(0, -1)
+
+
+def fused_l1_ssim_loss(
+    rendered: Image, target: Image, *, ssim_weight: float, valid: Mask | None = None, threads: int | None = None
+) -> Float[Tensor, ""]:
+    """Return `losses.photometric.l1_ssim_loss` of float32 images on the CPU; only `rendered` receives a gradient.
+
+    The same for any number of `threads` (torch's if None), bit by bit.
+    """
+    return cast(Tensor, _FusedL1Ssim.apply(rendered, target, valid, ssim_weight, threads or torch.get_num_threads()))
+
+
+class _FusedL1Ssim(torch.autograd.Function):
+    """The kernel has all it needs for the gradient while it computes the loss, so the gradient is made in forward."""
+
+    @staticmethod
+    def forward(
+        ctx: Any, rendered: Tensor, target: Tensor, valid: Tensor | None, ssim_weight: float, threads: int
+    ) -> Tensor:
+        rendered, target = rendered.detach().contiguous(), target.detach().contiguous()
+        gradient = torch.empty_like(rendered) if ctx.needs_input_grad[0] else None
+        valid = None if valid is None else valid.contiguous()
+        loss = _core.photometric_loss(rendered, target, valid, gradient, ssim_weight, threads)
+        ctx.save_for_backward(gradient)
+        return rendered.new_tensor(loss)
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *grad_outputs: Tensor
+    ) -> tuple[Tensor, None, None, None, None]:
+        (gradient,) = ctx.saved_tensors
+        return gradient * grad_outputs[0], None, None, None, None
