@@ -9,6 +9,7 @@ from typing import Any
 import torch
 from jaxtyping import Float
 from torch import Tensor
+from torch.autograd.function import once_differentiable
 
 from .. import _core
 
@@ -156,6 +157,7 @@ class _Rasterize(torch.autograd.Function):
         return color, alpha, depth_sum, depth_median, radii, weights, errors
 
     @staticmethod
+    @once_differentiable
     def backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
         color, alpha, depth_sum, *inputs = ctx.saved_tensors
         d_inputs = [
