@@ -3,30 +3,12 @@
 import torch
 from torch import Tensor
 
+from ..native.adam import adam_step_
 from .config import LearningRates
 from .parameters import Parameters, Trainable
 
 # Kerbl et al. 2023: gradients are tiny (one photograph's mean over all its pixels), so epsilon must be tinier.
 _BETAS, _EPSILON = (0.9, 0.999), 1e-15
-
-
-def adam_step_(
-    parameter: Tensor,
-    gradient: Tensor,
-    first_moment: Tensor,
-    second_moment: Tensor,
-    *,
-    step: int,
-    learning_rate: float | Tensor,
-    beta1: float,
-    beta2: float,
-    epsilon: float,
-) -> None:
-    """Update in place (Kingma & Ba 2015, algorithm 1); `step` counts from 1."""
-    first_moment.lerp_(gradient, 1 - beta1)
-    second_moment.mul_(beta2).addcmul_(gradient, gradient, value=1 - beta2)
-    denominator = (second_moment / (1 - beta2**step)).sqrt_().add_(epsilon)
-    parameter.sub_(first_moment / denominator * (learning_rate / (1 - beta1**step)))
 
 
 def step_(
@@ -46,8 +28,9 @@ def step_(
         rates: Learning rates; that of positions is not used.
         means_rate: Learning rate of positions in scene units.
     """
-    sh_rates = state.values.sh.new_full((state.values.sh.shape[1], 1), rates.sh_rest)
-    sh_rates[0] = rates.sh0
+    # One rate for each of the 3 k columns of a row: the constant coefficient's three channels come first.
+    sh_rates = torch.full((3 * state.values.sh.shape[1],), rates.sh_rest)
+    sh_rates[:3] = rates.sh0
     by_name: dict[str, float | Tensor] = {
         "means": means_rate,
         "quaternions": rates.quaternions,
