@@ -24,7 +24,7 @@ def cells(config: BenchConfig) -> list[Cell]:
 def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
     """Return the figures of a reconstruction from the photographs alone."""
     data = data_folder(config, "fountain", HOLDS)
-    photographs, survey = read_scene(data / "images"), read_scene(data)
+    photographs, survey = read_scene(data / "images"), read_scene(data / "cameras.json")
     result, figures = reconstruct_and_judge(photographs, settings(cell.seed, long_side=LONG_SIDE_PX), folder, progress)
     return {
         "photographs": len(photographs.views),
