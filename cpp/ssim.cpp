@@ -5,11 +5,12 @@
 //     SSIM = L K,   L = (p - q + C1) / (p + q + C1),   K = (s - t + C2) / (s + t + C2)
 // and its gradient three more:
 //     dx = blur(blur(u) (Lp K - L Ks) + blur(v) (Lq K - L Kt)) + u blur(L Ks) + v blur(L Kt)
+// with Lp the slope of L along p, and so on.
 //
-// Lanes. A row of 3 w floats (padded with zeros) is cut into 16 segments, and lane j of vector i holds value i of segment
-// j: the pixel to the right is three vectors on, in the same lane. So both directions of the blur are sums of whole
-// aligned vectors, with no shifts but at the ends of a segment, where the neighbour's first or last values are one lane
-// away. Only loading the images and storing the gradient transposes.
+// Lanes. A row of 3 w floats (padded with zeros) is cut into 16 segments, and lane j of vector i holds value i of
+// segment j: the pixel to the right is three vectors on, in the same lane. So both directions of the blur are sums of
+// whole aligned vectors, with no shifts but at the ends of a segment, where the neighbour's first or last values are one
+// lane away. Only loading the images and storing the gradient transposes.
 //
 // Rows. Everything moves down the band four rows at a time through rings of 16 rows, which a core's second-level cache
 // holds for images up to about 1000 pixels wide.
@@ -28,11 +29,12 @@ constexpr float kTaps[6] = {0.26601171f, 0.21300554f, 0.10936069f, 0.036000773f,
 constexpr int kReach = 5;
 constexpr int kGroup = 4;                     // outputs of one blur
 constexpr int kInputs = kGroup + 2 * kReach;  // that many inputs
-// Gradients of rows o ... o + 3 need slopes of rows o - 5 ... o + 8, and start at the band's first row: three groups late.
-constexpr int kLag = 3 * kGroup - kReach;
-constexpr int kRing = 16;                     // images: rows p - 7 ... p + 8 around a group p ... p + 3; slopes p - 12 ... p + 3
 constexpr int kChannels = 3;
 constexpr int kMargin = kReach * kChannels;   // vectors before and after a row that is blurred along itself
+// Slopes start kReach rows above the band, gradients at its first row, and those of rows o ... o + 3 need the slopes of
+// rows o - 5 ... o + 8: with slopes of rows p ... p + 3 come gradients from row p - 7 on.
+constexpr int kLag = 3 * kGroup - kReach;
+constexpr int kRing = 16;  // just enough: rows p - 7 ... p + 8 of the images, p - 12 ... p + 3 of the slopes
 
 // Four neighbouring outputs of the blur.
 HF_INLINE void blur(const F16 (&in)[kInputs], F16 (&out)[kGroup]) {
@@ -48,8 +50,8 @@ struct Band {
     const PhotometricLoss& loss;
     int64_t vectors;  // in a row, a multiple of 12
     int begin, end;   // rows of the band
-    // Rows of `vectors` vectors. Rings: u, v, and 1 where a value counts (without a mask two rows only: inside the image
-    // and outside).
+    // Rows of `vectors` vectors. Rings: u, v, and 1 where a value counts (without a mask two rows only: inside the
+    // image and outside).
     float *u, *v, *counts;
     float* blurred[4];    // kGroup rows with margins: u, v, u^2, v^2 blurred down the columns
     float* slopes[3];     // one row with margins: what multiplies 1, u, v in the gradient, before its blur
@@ -230,7 +232,8 @@ void Band::compare_row(int row, int i) {
                 const F16 difference = load(row_v + at);
                 l1 += max(difference, -difference);
                 // 1 - l = 2 q / below1 and 1 + l = 2 (p + C1) / below1, without cancellation; k alike.
-                const F16 to_p = two * counted * k * inverse1 * inverse1, to_s = two * counted * l * inverse2 * inverse2;
+                const F16 to_p = two * counted * k * inverse1 * inverse1;
+                const F16 to_s = two * counted * l * inverse2 * inverse2;
                 const F16 slope_s = to_s * t, slope_t = -to_s * (s + c2);
                 const F16 slope_p = to_p * q, slope_q = -to_p * (p + c1);
                 store(out[0] + at, fma(mean_u[n], slope_p - slope_s, mean_v[n] * (slope_q - slope_t)));

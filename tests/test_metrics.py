@@ -125,7 +125,9 @@ def test_lpips_hands_over_batches_of_planes(monkeypatch: pytest.MonkeyPatch) -> 
 
     monkeypatch.setattr(metrics, "lpips_obstacle", lambda: None)
     monkeypatch.setitem(sys.modules, "lpips", SimpleNamespace(LPIPS=create))
+    metrics._lpips_network.cache_clear()
     assert metrics.lpips(image(0), image(0)) == 0
+    metrics._lpips_network.cache_clear()
 
 
 def test_depth_errors_of_a_scaled_depth() -> None:

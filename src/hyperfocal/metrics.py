@@ -5,7 +5,9 @@ Images are `[h, w, 3]` sRGB in [0, 1]. Other programs compare the 8-bit images t
 """
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import cache
 from importlib import import_module
 from importlib.util import find_spec
 from pathlib import Path
@@ -63,7 +65,7 @@ def flip(
         valid: True where the truth is known. Elsewhere the rendering is taken to equal it.
         pixels_per_degree: Of visual angle, at the distance the images are looked at from.
     """
-    import flip_evaluator  # a quarter of a second
+    import flip_evaluator  # only who asks for it pays for the import
 
     if valid is not None:
         rendered = torch.where(_at_least_one(valid).unsqueeze(-1), rendered, truth)
@@ -87,16 +89,18 @@ def lpips_obstacle() -> str | None:
 def lpips(rendered: Image, truth: Image) -> float | None:
     """Return LPIPS (Zhang et al. 2018, version 0.1, VGG-16), 0 for equal images; None where `lpips_obstacle` says why.
 
-    Nothing is downloaded. Untested against the real package, which no CPU installation of torch can hold.
+    Nothing is downloaded. Untested against the real package and weights.
     """
     if lpips_obstacle() is not None:
         return None
-    package = import_module("lpips")
-
-    network = package.LPIPS(net="vgg", verbose=False)
     a, b = (image.detach().float().cpu().movedim(-1, 0).unsqueeze(0) for image in (rendered, truth))
     with torch.no_grad():
-        return float(network(a, b, normalize=True))
+        return float(_lpips_network()(a, b, normalize=True))
+
+
+@cache
+def _lpips_network() -> Callable[..., Tensor]:
+    return import_module("lpips").LPIPS(net="vgg", verbose=False)
 
 
 @dataclass(frozen=True)
