@@ -33,7 +33,9 @@ class Rendering:
 
 def expected_depth(depth_sum: Float[Tensor, "*v h w"], alpha: Float[Tensor, "*v h w"]) -> Float[Tensor, "*v h w"]:
     """Return the weighted sum of depths over the sum of weights; 0 where nothing was hit."""
-    return depth_sum / alpha.clamp_min(torch.finfo(alpha.dtype).tiny)
+    # Not a clamped denominator: where nothing was hit its gradient would be huge, and huge times zero is no number.
+    hit = alpha > 0
+    return torch.where(hit, depth_sum / torch.where(hit, alpha, 1), 0)
 
 
 @dataclass(frozen=True)
