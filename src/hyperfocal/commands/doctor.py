@@ -49,7 +49,7 @@ def doctor(*, console: Console) -> int:
 
 
 def _check_core(console: Console) -> int:
-    from ..native import simd_level
+    from ..native.instruction_set import instruction_set
 
     gaussians = from_points(torch.tensor([[0.0, 0.0, 2.0]]), torch.ones(1, 3), torch.tensor([0.3]), opacity=0.9)
     camera = Camera(torch.eye(4), torch.full((2,), 64.0), torch.full((2,), 32.0), 64, 64)
@@ -61,7 +61,7 @@ def _check_core(console: Console) -> int:
     show_facts(
         console,
         "Core",
-        {"instruction set": simd_level(), "test render": f"{state} ({milliseconds:.1f} ms)"},
+        {"instruction set": instruction_set(), "test render": f"{state} ({milliseconds:.1f} ms)"},
     )
     if not works:
         say(console, "Please report this with all lines above.", "red")

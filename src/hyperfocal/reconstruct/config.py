@@ -20,7 +20,7 @@ class ReconstructConfig:
     """Hold out every n-th photograph, by name, and measure on it; 0 fits all photographs and measures on them."""
     long_side: int | None = 800
     """Photographs are reduced until their longer side has at most this many pixels; None keeps them as they are."""
-    report_views: int = 12
+    report_views: int = 8
     """Most views that the report shows in pictures."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """How the cameras are found."""
@@ -38,9 +38,7 @@ class ReconstructConfig:
 
 PRESETS: dict[Preset, ReconstructConfig] = {
     "default": ReconstructConfig(),
-    "quick": ReconstructConfig(
-        long_side=480, report_views=8, fit=FitConfig(steps=2_000, densify=McmcConfig(cap=40_000))
-    ),
+    "quick": ReconstructConfig(long_side=480, fit=FitConfig(steps=2_000, densify=McmcConfig(cap=40_000))),
 }
 
 # For the photographs that come with the package: less than two minutes on two cores.

@@ -3,12 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
+import torch
+
 from .. import metrics
 from ..data import load_photograph
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
 from ..render import render
+from ..rendering import Rendering
 from ..scene import Photograph, Scene, View
 from .result import Result
 from .scores import Table, ViewScore
@@ -40,16 +43,17 @@ def score(
     """
     scores = []
     for i, photograph in enumerate(photographs):
-        scores.append(score_view(gaussians, photograph))
+        with torch.no_grad():
+            scores.append(score_rendering(render(gaussians, photograph.camera), photograph))
         progress("evaluating", i + 1, count)
     if not scores:
         raise NothingUsableError("No photograph has a known camera, so there is nothing to evaluate on.")
     return Table(tuple(scores), held_out, metrics.lpips_obstacle())
 
 
-def score_view(gaussians: Gaussians, photograph: Photograph) -> ViewScore:
+def score_rendering(rendering: Rendering, photograph: Photograph) -> ViewScore:
     """Return the scores of one view, as a comparison of the two written 8-bit files would give them."""
-    rendered = metrics.as_photograph(render(gaussians, photograph.camera).color)
+    rendered = metrics.as_photograph(rendering.color)
     truth = metrics.as_photograph(photograph.image)
     valid = None if bool(photograph.valid.all()) else photograph.valid
     return ViewScore(

@@ -21,7 +21,7 @@ from .machine import describe_machine, peak_memory_mib
 from .result import Result, write_result
 from .scores import CurvePoint
 
-FEWEST = 3  # photographs; two may be posed, but leave nothing to check them with
+FEWEST = 3  # photographs, as structure from motion needs
 CURVE_POINTS = 200  # as many as a chart can show
 BYTES_PER_GAUSSIAN = 62 * 4  # in scene.ply, at the highest degree of colour
 

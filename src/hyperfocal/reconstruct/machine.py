@@ -11,12 +11,12 @@ def describe_machine() -> dict[str, str | int | float]:
     import torch
 
     from .. import __version__
-    from ..native import simd_level
+    from ..native.instruction_set import instruction_set
 
     description: dict[str, str | int | float] = {
         "processor": processor_name(),
         "cores": os.cpu_count() or 1,
-        "simd": simd_level(),
+        "instruction_set": instruction_set(),
         "system": f"{platform.system()} {platform.machine()}",
         "hyperfocal": __version__,
         "python": platform.python_version(),

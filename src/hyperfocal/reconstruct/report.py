@@ -16,10 +16,11 @@ from ..files import write_text
 from ..gaussians import Gaussians
 from ..render import render
 from ..rendering import Rendering
-from ..scene import Photograph
+from ..scene import Photograph, View
 from . import pictures
 from .charts import Series, duration, line_chart, share_bar
 from .config_file import to_plain
+from .evaluation import score_rendering
 from .result import Result
 from .scores import Table, ViewScore
 
@@ -35,6 +36,7 @@ class Shown:
     photograph: Photograph
     rendering: Rendering
     score: ViewScore
+    held_out: bool
 
 
 def write_report(path: Path, result: Result) -> None:
@@ -63,18 +65,18 @@ def report(result: Result) -> str:
         f'<header><p class="kicker">hyperfocal reconstruction</p><h1>{title}</h1>'
         f'<p class="lead">{_lead(result)}</p></header>\n<main>\n'
         f'<section class="summary">{_wipe(shown)}{_tiles(result)}</section>\n'
-        f"{_views(result.scores, cards, span, result.scene.metres_per_unit)}"
+        f"{_views(cards, span, result.scene.metres_per_unit)}"
         f"{_score_table(result.scores)}{_course(result)}{_notes(notes)}{_settings(result)}"
         f"</main>\n<footer>{_footer(result)}</footer>\n</body></html>\n"
     )
 
 
 def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
-    """Return the views to show, evenly spread over the scored ones, and a sentence for each that cannot be."""
-    scores = {score.name: score for score in result.scores.views}
-    views = [view for view in result.scored_views if view.name in scores]
+    """Return the views to show, held-out ones first, and a sentence for each that cannot be shown."""
+    first = result.scored_views
+    rest = tuple(view for view in result.scene.posed_views if view.name in result.training) if result.held_out else ()
     most = result.config.report_views
-    chosen = [views[i * len(views) // most] for i in range(most)] if len(views) > most else views
+    chosen = [*_spread(first, most), *_spread(rest, max(most - len(first), 0))]
     shown, missing = [], []
     for view in chosen:
         try:
@@ -82,10 +84,17 @@ def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
         except HyperfocalError as error:
             missing.append(f"{view.name} is not shown: {error}")
             continue
-        shown.append(Shown(photograph, _render(result.gaussians, photograph), scores[view.name]))
-    if len(views) > most:
-        missing.append(f"Pictures of {most} of the {len(views)} {result.scores.evaluated_on} are shown.")
+        rendering = _render(result.gaussians, photograph)
+        shown.append(Shown(photograph, rendering, score_rendering(rendering, photograph), view.name in result.held_out))
+    total = len(first) + len(rest)
+    if len(chosen) < total:
+        missing.append(f"This page shows pictures of {len(chosen)} of the {total} photographs.")
     return shown, missing
+
+
+def _spread(views: tuple[View, ...], most: int) -> list[View]:
+    """Return at most `most` views at even distances."""
+    return [views[i * len(views) // most] for i in range(most)] if len(views) > most else list(views)
 
 
 def _render(gaussians: Gaussians, photograph: Photograph) -> Rendering:
@@ -142,19 +151,25 @@ def _tiles(result: Result) -> str:
     return f'<dl class="tiles">{rows}</dl>'
 
 
-def _cards(shown: list[Shown], span: pictures.DepthRange | None) -> tuple[dict[str, str], int]:
-    """Return a card of pictures for each view by name, and how many views no longer fit."""
-    cards: dict[str, str] = {}
+def _cards(shown: list[Shown], span: pictures.DepthRange | None) -> tuple[list[str], int]:
+    """Return a card of pictures for each view, and how many views no longer fit."""
+    cards: list[str] = []
     size = 0
     for one in shown:
-        card = "".join(
-            f'<div><img loading="lazy" src="{uri}" alt="{name} of {escape(one.score.name)}">{name}</div>'
+        score, badge = one.score, "held out" if one.held_out else "training"
+        images = "".join(
+            f'<div><img loading="lazy" src="{uri}" alt="{name} of {escape(score.name)}">{name}</div>'
             for name, uri in _pictures(one, span)
         )
-        size += len(card)
+        cards.append(
+            f'<article class="card"><h3>{escape(score.name)} <span class="badge">{badge}</span>'
+            f"<span>PSNR {score.psnr_db:.2f} dB, SSIM {score.ssim:.3f}, FLIP {score.flip:.3f}</span></h3>"
+            f'<div class="pictures">{images}</div></article>\n'
+        )
+        size += len(cards[-1])
         if size > MOST_BYTES:
+            cards.pop()
             break
-        cards[one.score.name] = card
     return cards, len(shown) - len(cards)
 
 
@@ -170,20 +185,12 @@ def _pictures(one: Shown, span: pictures.DepthRange | None) -> Iterator[tuple[st
         yield name, pictures.data_uri(picture, long_side=LONG_SIDE)
 
 
-def _views(table: Table, cards: dict[str, str], span: pictures.DepthRange | None, metres: float | None) -> str:
-    badge = "held out" if table.held_out else "training"
-    scores = {score.name: score for score in table.views}
-    body = "".join(
-        f'<article class="card"><h3>{escape(name)} <span class="badge">{badge}</span>'
-        f"<span>{scores[name].psnr_db:.2f} dB PSNR, {scores[name].ssim:.3f} SSIM, "
-        f'{scores[name].flip:.3f} FLIP</span></h3><div class="pictures">{card}</div></article>\n'
-        for name, card in cards.items()
-    )
+def _views(cards: list[str], span: pictures.DepthRange | None, metres_per_unit: float | None) -> str:
     return (
         "<h2>Photographs and renders</h2>"
         '<p class="about">Depth is where a ray has met half of the matter in its way. Error is the mean absolute '
         "difference of red, green and blue. Coverage is white where the scene is opaque. Grey is unknown.</p>"
-        f"{_scales(span, metres)}{body}"
+        f"{_scales(span, metres_per_unit)}{''.join(cards)}"
     )
 
 
@@ -199,7 +206,7 @@ def _scales(span: pictures.DepthRange | None, metres_per_unit: float | None) -> 
         '<div class="scales">'
         + "".join(
             f'<div class="scale">{label}<i style="background:linear-gradient(90deg, {ramp.css()})"></i>'
-            f"<span>{''.join(f'<em>{tick}</em>' for tick in ticks)}</span></div>"
+            f"<span>{''.join(f'<u>{tick}</u>' for tick in ticks)}</span></div>"
             for label, ramp, ticks in rows
         )
         + "</div>"

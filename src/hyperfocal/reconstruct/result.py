@@ -43,6 +43,11 @@ class Result:
     """What was skipped, repaired or assumed, a sentence each."""
 
     @property
+    def training(self) -> tuple[str, ...]:
+        """Names of the views that were fitted."""
+        return tuple(view.name for view in self.scene.posed_views if view.name not in self.held_out)
+
+    @property
     def scored_views(self) -> tuple[View, ...]:
         """The held-out views, or all posed ones if none were held out."""
         posed = self.scene.posed_views
