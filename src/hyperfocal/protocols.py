@@ -1,7 +1,7 @@
 """What users can bring themselves: any callable of the right signature fits."""
 
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 from jaxtyping import Float
 from torch import Tensor
@@ -21,6 +21,7 @@ class Matches:
     """In [0, 1]; where two matches compete for a pixel, the more confident one counts."""
 
 
+@runtime_checkable
 class Matcher(Protocol):
     """Finds correspondences between two photographs."""
 
