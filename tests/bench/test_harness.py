@@ -78,7 +78,7 @@ def test_the_last_line_is_the_record(fake: SimpleNamespace) -> None:
     assert list(record) == ["bench", "version", "machine", "rows"]
     assert record["bench"] == "fake"
     assert all(isinstance(value, float) for value in record["rows"].values())
-    assert {"processor", "cores", "simd", "python", "torch"} <= set(record["machine"])
+    assert {"processor", "cores", "instruction_set", "python", "torch"} <= set(record["machine"])
 
 
 def test_check_recomputes_every_figure_from_the_files(fake: SimpleNamespace, tmp_path: Path) -> None:

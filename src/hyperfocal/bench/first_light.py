@@ -14,24 +14,25 @@ from PIL import Image
 
 from ..data import load_photograph, read_scene
 from ..errors import BadInputError
-from ..fit import initialize_gaussians
+from ..fit import LearningRates
 from ..progress import Progress
 from ..scene import Photograph, Scene, split_views
-from ..sfm import triangulate_points
 from ..shapes import Map
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
 from .harness import Cell
-from .quality import EVAL_EVERY, SEEDS, judge, reconstruct_and_judge, settings
+from .quality import EVAL_EVERY, SEEDS, reconstruct_and_judge, settings
 
 SHIPPED = Path("captures/still_life")
+# One step of this leaves every Gaussian where and as it was.
+STANDSTILL = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
 
 
 def cells(config: BenchConfig) -> list[Cell]:
-    """Return the fit with every seed, then the controls: predictions that take no fitting at all."""
+    """Return the fit with every seed, then what takes no fitting: its starting points, and photographs as guesses."""
     scene = capture_folder(config, None).name
     return [Cell("fit", scene, seed) for seed in SEEDS] + [
-        Cell(control, scene) for control in ("points_unfitted", "nearest_photograph", "mean_photograph")
+        Cell(control, scene) for control in ("start", "nearest_photograph", "mean_photograph")
     ]
 
 
@@ -40,13 +41,11 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
     capture = capture_folder(config, progress)
     scene, depth_truth = _read(capture)
     chosen = settings(cell.seed, long_side=None)
-    if cell.row == "fit":
+    if cell.row == "start":
+        chosen = replace(chosen, fit=replace(chosen.fit, steps=1, learning_rates=STANDSTILL))
+    if cell.row in ("fit", "start"):
         return reconstruct_and_judge(scene, chosen, folder, progress, depth_truth)[1]
     training, held_out = (tuple(map(load_photograph, views)) for views in split_views(scene.views, EVAL_EVERY))
-    if cell.row == "points_unfitted":
-        seen = replace(scene, views=split_views(scene.views, EVAL_EVERY)[0])
-        seen = triangulate_points(seen, config=chosen.sfm, progress=progress)
-        return judge(initialize_gaussians(seen, chosen.fit), held_out, folder, depth_truth)
     for photograph in held_out:
         if cell.row == "mean_photograph":
             guess = torch.stack([other.image for other in training]).mean(0)
