@@ -1,7 +1,25 @@
-"""Structure from motion: cameras and points from photographs, or points from photographs with cameras."""
+"""Structure from motion: cameras and points from photographs, or points from photographs with cameras.
 
-from .config import SfmConfig as SfmConfig
-from .estimate import estimate_poses as estimate_poses
-from .triangulate import triangulate_points as triangulate_points
+Names are loaded on first use, so that `sfm.config` can be read without torch.
+"""
 
-__all__ = ["SfmConfig", "estimate_poses", "triangulate_points"]
+from importlib import import_module
+from typing import TYPE_CHECKING
+
+if TYPE_CHECKING:
+    from .config import SfmConfig as SfmConfig
+    from .estimate import estimate_poses as estimate_poses
+    from .triangulate import triangulate_points as triangulate_points
+
+_HOMES = {"SfmConfig": "config", "estimate_poses": "estimate", "triangulate_points": "triangulate"}
+
+__all__ = list(_HOMES)
+
+
+def __getattr__(name: str) -> object:
+    """Load a public name on first use."""
+    if name not in _HOMES:
+        raise AttributeError(f"module 'hyperfocal.sfm' has no attribute {name!r}")
+    value = getattr(import_module(f".{_HOMES[name]}", __name__), name)
+    globals()[name] = value
+    return value
