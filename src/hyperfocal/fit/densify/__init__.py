@@ -33,7 +33,7 @@ class Observation:
     means_rate_share: float
     """`means_rate` over that of the first step, in (0, 1]."""
     gaussians: Gaussians
-    """As rendered in this step, before the optimiser moved them, detached."""
+    """Detached; scales and opacities as rendered in this step, the others already moved by the optimiser."""
     radii_px: Float[Tensor, " n"]
     """Half-extent of each footprint in this step's image; 0 where culled."""
     mean_gradients: Float[Tensor, "n 2"] | None
