@@ -86,13 +86,13 @@ def run(name: str, config: BenchConfig, progress: Progress = silent) -> dict[str
         done = read_cells(out) if config.resume else []
         write_cells(out, done)
         for index, cell in enumerate(wanted):
-            progress(cell.name, index, len(wanted))
+            progress("cells", index, len(wanted))
             if any(measured.cell == cell for measured in done):
                 continue
             (out / cell.name).mkdir(exist_ok=True)
             done.append(Measured(cell, bench.measure(cell, config, out / cell.name, progress)))
             write_cells(out, done)
-        progress("measured", len(wanted), len(wanted))
+        progress("cells", len(wanted), len(wanted))
         record = {"bench": name, "version": __version__, "machine": describe_machine(), "rows": rows_of(done)}
         write_text(out / "bench.json", json.dumps(record, indent=1) + "\n")
     return record

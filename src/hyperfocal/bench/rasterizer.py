@@ -41,7 +41,6 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
         forward: list[dict[str, float]] = []
         backward: list[dict[str, float]] = []
         for repeat in range(WARM_UP + REPEATS):
-            progress(cell.name, repeat, WARM_UP + REPEATS)
             start = read(clocks)
             color = render(gaussians, camera, options=options).color
             middle = read(clocks)
@@ -49,6 +48,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
             end = read(clocks)
             forward.append({unit: middle[unit] - start[unit] for unit in clocks})
             backward.append({unit: end[unit] - middle[unit] for unit in clocks})
+            progress(cell.name, repeat + 1, WARM_UP + REPEATS)
     finally:
         torch.set_num_threads(before)
     return {
