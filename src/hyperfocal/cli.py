@@ -7,7 +7,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, Union
 
@@ -17,7 +17,7 @@ from rich.console import Console
 from . import __version__
 from .bench.config import BenchConfig
 from .commands.display import say, showing_progress
-from .errors import HyperfocalError
+from .errors import BadInputError, HyperfocalError
 from .progress import Progress
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 
@@ -140,10 +140,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         if _is_out_of_memory(error):
             errors.print("Error: the machine ran out of memory. Choose a smaller --long-side or --max-gaussians.")
             return 2
-        errors.print_exception(width=120)
-        errors.print(
-            "This is a bug in hyperfocal. Please report it with the lines above and those of `hyperfocal doctor`."
-        )
+        errors.print_exception()
+        say(errors, "This is a bug in hyperfocal. Please report it with these lines and what `hyperfocal doctor` says.")
         return 1
 
 
@@ -156,10 +154,8 @@ def parse(words: Sequence[str]) -> Arguments:
     if list(words) == ["--version"]:
         Console(highlight=False).print(f"hyperfocal {__version__}")
         raise SystemExit(0)
-    start = Reconstruct(path=tyro.MISSING, config=_base_config(words))
-    choices: list[Any] = [Annotated[Reconstruct, tyro.conf.subcommand("reconstruct", default=start)]]
-    for kind in (Render, Evaluate, Info, Demo, Doctor, Bench):
-        choices.append(Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())])
+    kinds = (_starting_from(_base_config(words)), Render, Evaluate, Info, Demo, Doctor, Bench)
+    choices = [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in kinds]
     command: Any = Union[tuple(choices)]  # noqa: UP007
     return tyro.cli(
         command,
@@ -168,6 +164,14 @@ def parse(words: Sequence[str]) -> Arguments:
         description="Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted.",
         # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
         config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
+    )
+
+
+def _starting_from(config: ReconstructConfig) -> type[Reconstruct]:
+    """Return `Reconstruct` with `config` as the default of its settings."""
+    settings = ("config", Annotated[ReconstructConfig, tyro.conf.arg(name="")], field(default=config))
+    return make_dataclass(
+        "Reconstruct", [settings], bases=(Reconstruct,), frozen=True, namespace={"__doc__": Reconstruct.__doc__}
     )
 
 
@@ -193,18 +197,10 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
         case Reconstruct():
             from .commands.reconstruct import reconstruct
 
-            config = changed(
-                arguments.config,
-                steps=arguments.steps,
-                max_gaussians=arguments.max_gaussians,
-                seed=arguments.seed,
-                eval_every=EVAL_EVERY if arguments.eval else None,
-            )
-            out = arguments.out or Path(f"{arguments.path.absolute().name}_result")
             return reconstruct(
                 arguments.path,
-                config,
-                out=out,
+                _config_of(arguments),
+                out=arguments.out or _default_out(arguments.path),
                 overwrite=arguments.overwrite,
                 dry_run=arguments.dry_run,
                 console=console,
@@ -249,6 +245,26 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
             from .bench.command import bench
 
             return bench(arguments.name, arguments.folder, arguments.config, console=console, progress=progress)
+
+
+def _config_of(arguments: Reconstruct) -> ReconstructConfig:
+    """Return the settings with the everyday flags put in their places."""
+    try:
+        return changed(
+            arguments.config,
+            steps=arguments.steps,
+            max_gaussians=arguments.max_gaussians,
+            seed=arguments.seed,
+            eval_every=EVAL_EVERY if arguments.eval else None,
+        )
+    except ValueError as error:
+        raise BadInputError(str(error)) from error
+
+
+def _default_out(photographs: Path) -> Path:
+    """Return where the result goes unless told otherwise: beside nothing of the user's, in the current folder."""
+    place = photographs.absolute()
+    return Path(f"{place.parent.name if place.is_file() else place.name}_result")
 
 
 def _is_out_of_memory(error: Exception) -> bool:

@@ -83,7 +83,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
     posed = len(result.scene.posed_views)
     show_facts(
         console,
-        f"Reconstructed {result.scene.source.name}",
+        f"Reconstructed {result.scene.source}",
         {
             "photographs": f"{posed} of {len(result.scene.views)} used, {len(result.held_out)} of them held out",
             "Gaussians": f"{len(result.gaussians):,}",

@@ -58,7 +58,7 @@ class StepCost:
     per_gaussian_s: float
     per_pixel_s: float
 
-    def seconds(self, gaussians: float, pixels: float) -> float:
+    def seconds(self, gaussians: int, pixels: int) -> float:
         """Return the time of a step."""
         return self.fixed_s + gaussians * self.per_gaussian_s + pixels * self.per_pixel_s
 
@@ -111,13 +111,13 @@ def _median_step(count: int, side: int) -> float:
     image = torch.rand(side, side, 3, generator=generator)
     photograph = Photograph("calibration", image, torch.ones(side, side, dtype=torch.bool), camera)
     config = FitConfig(
-        steps=WARM_UP + MEASURED, sh_interval=0, resolution=((0.0, 1),), densify=McmcConfig(cap=count, interval=100)
+        steps=WARM_UP + MEASURED, sh_interval=0.0, resolution=((0.0, 1),), densify=McmcConfig(cap=count, interval=100)
     )
     ends = [step.seconds for step in fit((photograph, photograph), gaussians, config)]
     return statistics.median(b - a for a, b in zip(ends[WARM_UP - 1 :], ends[WARM_UP:], strict=False))
 
 
-def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[tuple[float, float]]:
+def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[tuple[int, int]]:
     """Return (Gaussians, pixels) of every step: growth by a constant factor until the cap, coarse to fine."""
     densify = fit_config.densify
     full = densify.grow_until if isinstance(densify, McmcConfig) else densify.stop
@@ -125,7 +125,7 @@ def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[t
     for step in range(fit_config.steps):
         share = step / fit_config.steps
         grown = min(max((share - densify.start) / max(full - densify.start, 1e-9), 0.0), 1.0)
-        course.append((start * (most / start) ** grown, pixels / shrink_factor(fit_config, share) ** 2))
+        course.append((round(start * (most / start) ** grown), pixels // shrink_factor(fit_config, share) ** 2))
     return course
 
 

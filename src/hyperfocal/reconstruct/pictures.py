@@ -92,7 +92,7 @@ class DepthRange:
 
 def depth_range(depths: list[Map]) -> DepthRange | None:
     """Return the range that holds all but the outermost 1 % of the known depths; None when nothing is known."""
-    known = torch.cat([depth[depth > 0] for depth in depths])
+    known = torch.cat([torch.zeros(0), *(depth[depth > 0] for depth in depths)])
     if known.numel() == 0:
         return None
     # numpy's quantile, since torch's refuses more than 16 million values.

@@ -57,7 +57,7 @@ def report(result: Result) -> str:
     if left_out:
         notes = (*notes, f"The last {left_out} views have no pictures here, to keep this page below 8 MiB.")
     css = resources.files("hyperfocal.reconstruct").joinpath("report.css").read_text(encoding="utf-8")
-    title = escape(result.scene.source.name or "Scene")
+    title = escape(_name_of(result.scene.source))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
@@ -69,6 +69,13 @@ def report(result: Result) -> str:
         f"{_score_table(result.scores)}{_course(result)}{_notes(notes)}{_settings(result)}"
         f"</main>\n<footer>{_footer(result)}</footer>\n</body></html>\n"
     )
+
+
+def _name_of(source: Path) -> str:
+    """Return what people would call a scene: its folder, with the one above where the name says nothing."""
+    place = source.absolute()
+    says_nothing = place.name in {"images", "photographs", "photos"} or place.is_file()
+    return f"{place.parent.name}/{place.name}" if says_nothing else place.name
 
 
 def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
