@@ -1,0 +1,92 @@
+"""The compiled core, as native/ calls it. Arrays are contiguous CPU tensors; shapes are checked by the callers."""
+
+from typing import final
+
+from torch import Tensor
+
+def simd_level() -> str: ...
+def set_simd_level(name: str) -> bool: ...
+
+@final
+class Rasterization:
+    @staticmethod
+    def prepare(
+        means: Tensor,
+        quaternions: Tensor,
+        scales: Tensor,
+        opacities: Tensor,
+        world_to_camera: Tensor,
+        focal_px: Tensor,
+        center_px: Tensor,
+        width: int,
+        height: int,
+        sh: Tensor | None,
+        colors: Tensor | None,
+        sh_degree: int,
+        background: Tensor | None,
+        variance_px2: Tensor | None,
+        opacity_factor: Tensor | None,
+        mean_offsets_px: Tensor | None,
+        low_pass_px2: float,
+        near: float,
+        alpha_cut: float,
+        relative_cut: bool,
+    ) -> Rasterization: ...
+    def forward(
+        self,
+        threads: int,
+        color: Tensor,
+        alpha: Tensor,
+        depth_sum: Tensor,
+        depth_median: Tensor,
+        radii_px: Tensor,
+        error_map: Tensor | None,
+        weight_sum: Tensor | None,
+        error_sum: Tensor | None,
+    ) -> None: ...
+    def backward(
+        self,
+        threads: int,
+        color: Tensor,
+        alpha: Tensor,
+        depth_sum: Tensor,
+        d_color: Tensor | None,
+        d_alpha: Tensor | None,
+        d_depth_sum: Tensor | None,
+        d_depth_median: Tensor | None,
+        d_means: Tensor | None,
+        d_quaternions: Tensor | None,
+        d_scales: Tensor | None,
+        d_opacities: Tensor | None,
+        d_sh: Tensor | None,
+        d_colors: Tensor | None,
+        d_world_to_camera: Tensor | None,
+        d_focal_px: Tensor | None,
+        d_center_px: Tensor | None,
+        d_background: Tensor | None,
+        d_variance_px2: Tensor | None,
+        d_opacity_factor: Tensor | None,
+        d_mean_offsets_px: Tensor | None,
+    ) -> None: ...
+
+def photometric_loss(
+    rendered: Tensor,
+    target: Tensor,
+    valid: Tensor | None,
+    gradient: Tensor | None,
+    ssim_weight: float,
+    threads: int,
+) -> float: ...
+def adam_step(
+    parameter: Tensor,
+    gradient: Tensor,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    rates: Tensor,
+    rows: Tensor | None,
+    step: int,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    threads: int,
+) -> None: ...
