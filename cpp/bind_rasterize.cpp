@@ -101,7 +101,7 @@ void backward(const Rasterization& r, int threads, Input color, Input alpha, Inp
     const int64_t pixels = int64_t(r.common.width) * r.common.height, n = r.common.n;
     for (int64_t v = 0; v < r.views; ++v) {
         const ImageGradients images = {at(d_color, 3 * pixels * v), at(d_alpha, pixels * v), at(d_depth_sum, pixels * v),
-                                       color.data() + 3 * pixels * v, alpha.data() + pixels * v, depth_sum.data() + pixels * v};
+                                       at(d_depth_median, pixels * v), color.data() + 3 * pixels * v, alpha.data() + pixels * v, depth_sum.data() + pixels * v};
         GaussianGradients g;
         g.means = at(d_means, r.means_per_view ? 3 * n * v : 0);
         g.quaternions = at(d_quaternions, r.quaternions_per_view ? 4 * n * v : 0);
@@ -119,7 +119,7 @@ void backward(const Rasterization& r, int threads, Input color, Input alpha, Inp
         g.accumulate_colors = v > 0 && !r.colors_per_view;
         const CameraGradients camera = {at(d_world_to_camera, 16 * v), at(d_focal_px, 2 * v), at(d_center_px, 2 * v),
                                         at(d_background, 3 * v)};
-        undraw_view(r.view(v), r.states[size_t(v)], images, at(d_depth_median, pixels * v), g, camera, threads);
+        undraw_view(r.view(v), r.states[size_t(v)], images, g, camera, threads);
     }
 }
 

@@ -7,16 +7,23 @@ namespace {
 
 // Entries are taken this many at a time: enough to amortise, few enough that a saturated tile stops early.
 constexpr int kBatch = 256;
-// Alphas evaluated side by side, for their latencies to overlap.
+// Alphas evaluated side by side, for their latencies to overlap; as many as there are registers for.
 constexpr int kInterleave = kNative == 16 ? 4 : 1;
 
+// A row as one tile sees it.
+struct alignas(64) TileRow {
+    float u0, v0;
+    float k_xx, k_xy, k_yy, log2_opacity, log2_cut, red, green, blue, z;
+    float unused[5];
+};
+static_assert(sizeof(TileRow) == sizeof(Row));
+
 struct Scratch {
-    Row rows[kBatch + 1];             // the last one is never drawn: it pads lists
-    uint8_t touched[8][kBatch];       // per block row, one bit per block
-    uint16_t list[kBatch + 64];       // entries of the block at hand
-    alignas(64) Plane transmittance, red, green, blue, alpha, depth;
-    alignas(64) int32_t median[kTileBlocks][kLanes];
-    uint16_t alive[kTileBlocks];      // per block, its pixels that have not ended (an ended one keeps T above kStop)
+    TileRow rows[kBatch + 1];      // the last one is never drawn: it pads lists
+    uint8_t touched[8][kBatch];    // per block row, one bit per block
+    uint32_t list[kBatch + 64];    // byte offsets into rows, of the block at hand
+    alignas(64) Plane transmittance, remaining, red, green, blue, alpha, depth, median;
+    bool may_clamp;                // an alpha of the batch may reach kAlphaMax
 };
 static_assert(sizeof(Scratch) <= kScratchBytes);
 
@@ -24,32 +31,41 @@ static_assert(sizeof(Scratch) <= kScratchBytes);
 HF_INLINE void open_batch(const TileLists& lists, int64_t first, int count, const TileGrid& grid, uint64_t alive,
                           Scratch& s) {
     const uint32_t* entries = lists.entries + first;
+    M16 may_clamp = mask_of_bits(0);
     for (int i = 0; i < count; i += 16) {
         F16 columns[16];
+        const int last = count - i < 16 ? count - i : 16;
         for (int k = 0; k < 16; ++k) {
-            const bool real = i + k < count;
-            if (i + k + 16 < count) prefetch(lists.rows + entries[i + k + 16]);
-            columns[k] = real ? load(&lists.rows[entries[i + k]].mean_x_px) : splat(0.0f);
-            store(&s.rows[i + k].mean_x_px, columns[k]);
-            if (real) s.rows[i + k].slab_base = entries[i + k];  // not needed here; the median asks for the Gaussian
+            if (i + k + 24 < count) prefetch(lists.rows + entries[i + k + 24]);
+            // Past the end any row will do.
+            columns[k] = load(&lists.rows[entries[k < last ? i + k : i]].mean_x_px);
+            store(&s.rows[i + k].u0, columns[k]);
         }
         transpose(columns);
+        F16 u0, v0;
+        tile_offsets(columns[0], columns[1], columns[2], columns[3], columns[4], grid, u0, v0);
+        alignas(64) float u0_lanes[kLanes], v0_lanes[kLanes];
+        store(u0_lanes, u0);
+        store(v0_lanes, v0);
+        HF_UNROLL for (int k = 0; k < 16; ++k) s.rows[i + k].u0 = u0_lanes[k], s.rows[i + k].v0 = v0_lanes[k];
+        may_clamp = may_clamp | (splat(kLog2AlphaMax) < columns[5]);
+
         I16 bytes[8];
         touched_blocks({columns[0], columns[1], columns[13], columns[14], columns[15]}, float(grid.x0), float(grid.y0), bytes);
-        const int last = count - i < 16 ? count - i : 16;
         const M16 real = mask_of_bits((1u << last) - 1);
         I16 half[2] = {splat(int32_t(0)), splat(int32_t(0))};
-        for (int r = 0; r < 8; ++r) {
+        HF_UNROLL for (int r = 0; r < 8; ++r) {
             const I16 byte = select(real, bytes[r] & splat(int32_t(alive >> (8 * r) & 0xFF)), splat(int32_t(0)));
             store_bytes(s.touched[r] + i, byte);
             half[r / 4] = half[r / 4] | byte << splat(int32_t(8 * (r % 4)));
         }
-        int32_t low[16], high[16];
+        alignas(64) int32_t low[kLanes], high[kLanes];
         store(low, half[0]);
         store(high, half[1]);
         for (int k = 0; k < last; ++k)
             lists.masks[first + i + k] = uint64_t(uint32_t(high[k])) << 32 | uint32_t(low[k]);
     }
+    s.may_clamp = any(may_clamp);
     const int padded = (count + 15) / 16 * 16, whole = (count + 63) / 64 * 64;
     for (int r = 0; r < 8; ++r) std::memset(s.touched[r] + padded, 0, size_t(whole - padded));
 }
@@ -57,94 +73,100 @@ HF_INLINE void open_batch(const TileLists& lists, int64_t first, int count, cons
 // The entries of a block, front to back, padded to a multiple of kInterleave.
 HF_INLINE int list_block(Scratch& s, int block, int count) {
     int length = 0;
-    for (int i = 0; i < count; i += 64) {
-        uint64_t bits = bit_column(s.touched[block / 8] + i, block % 8);
-        const int ones = count_ones(bits);
-        // Eight at a time without asking how many there are: a wrong guess costs more than a few wasted stores.
-        for (int done = 0; done < ones; done += 8) {
-            HF_UNROLL for (int k = 0; k < 8; ++k) {
-                s.list[length + done + k] = uint16_t(i + (bits ? count_trailing_zeros(bits) : 0));
-                bits &= bits - 1;
-            }
+    for (int i = 0; i < count; i += 64)
+        length += list_bits(s.list + length, bit_column(s.touched[block / 8] + i, block % 8), i, sizeof(TileRow));
+    HF_UNROLL for (int k = 0; k < kInterleave; ++k) s.list[length + k] = kBatch * sizeof(TileRow);
+    return (length + kInterleave - 1) / kInterleave * kInterleave;
+}
+
+// Transmittance falls on after a pixel has ended, so that it alone tells who has; `remaining` stays as it was then.
+struct BlockState {
+    F16 transmittance, remaining, red, green, blue, alpha, depth, median;
+};
+
+// Draws entries [i, length) of the list, or until the block is dead; with kMedian, or until no pixel keeps more than half.
+// Returns where it stopped.
+template <bool kClamp, bool kMedian>
+HF_INLINE int draw_entries(const Scratch& s, int i, int length, F16 x, F16 y, BlockState& b) {
+    const char* rows = reinterpret_cast<const char*>(s.rows);
+    for (; i < length; i += kInterleave) {
+        F16 alpha[kInterleave];
+        M16 drawn[kInterleave];
+        HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
+            const TileRow& row = *reinterpret_cast<const TileRow*>(rows + s.list[i + k]);
+            const Splat splat_ = {splat(row.u0),   splat(row.v0),           splat(row.k_xx),    splat(row.k_xy),
+                                  splat(row.k_yy), splat(row.log2_opacity), splat(row.log2_cut)};
+            F16 u, v;
+            alpha[k] = splat_.alpha(x, y, u, v, drawn[k]);
+            if constexpr (kClamp) alpha[k] = min(alpha[k], splat(kAlphaMax));
         }
-        length += ones;
+        HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
+            const TileRow& row = *reinterpret_cast<const TileRow*>(rows + s.list[i + k]);
+            F16 weight = b.transmittance * alpha[k];
+            const F16 after = b.transmittance - weight;
+            const M16 alive = splat(kStop) < after;
+            weight = zero_unless(alive, weight);
+            // Alpha is summed because 1 - transmittance has no digits left where it is small, and depth is divided by it.
+            b.alpha += weight;
+            b.red = fma(weight, splat(row.red), b.red);
+            b.green = fma(weight, splat(row.green), b.green);
+            b.blue = fma(weight, splat(row.blue), b.blue);
+            b.depth = fma(weight, splat(row.z), b.depth);
+            // The last one drawn onto more than one half: if the pixel ends below, it took it there. (A pixel that ends
+            // here had at most kStop / (1 - kAlphaMax) = 0.1, so `alive` need not be asked.)
+            if constexpr (kMedian)
+                b.median = select(drawn[k] & (splat(0.5f) < b.transmittance), splat(row.z), b.median);
+            b.remaining = select(alive, after, b.remaining);
+            b.transmittance = after;
+        }
+        if (!any(splat(kStop) < b.transmittance)) return length;
+        if (kMedian && !any(splat(0.5f) < b.transmittance)) return i + kInterleave;
     }
-    while (length % kInterleave) s.list[length++] = kBatch;
-    return length;
+    return i;
 }
 
 // Draws the listed entries into one block. False when all its pixels are finished.
-HF_INLINE bool draw_block(Scratch& s, int block, int length, F16 x, F16 y) {
-    F16 transmittance = load(s.transmittance[block]);
-    F16 red = load(s.red[block]), green = load(s.green[block]), blue = load(s.blue[block]);
-    // Alpha is summed because 1 - transmittance has no digits left where alpha is small, and depth is divided by it.
-    F16 alpha_sum = load(s.alpha[block]), depth = load(s.depth[block]);
-    I16 median = load(s.median[block]);
-    const F16 stop = splat(kStop);
-    M16 alive = mask_of_bits(s.alive[block]);
-    for (int i = 0; i < length; i += kInterleave) {
-        F16 alpha[kInterleave];
-        HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
-            const Row& row = s.rows[s.list[i + k]];
-            const Splat splat_(row);
-            alpha[k] = min(splat_.alpha(x - splat_.mean_x, y - splat_.mean_y), splat(kAlphaMax));
-        }
-        HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
-            const Row& row = s.rows[s.list[i + k]];
-            F16 weight = transmittance * alpha[k];
-            const F16 after = transmittance - weight;
-            alive = alive & (stop < after);
-            weight = zero_unless(alive, weight);
-            alpha_sum += weight;
-            red = fma(weight, splat(row.red), red);
-            green = fma(weight, splat(row.green), green);
-            blue = fma(weight, splat(row.blue), blue);
-            depth = fma(weight, splat(row.z), depth);
-            // The last one drawn onto more than one half; if the pixel ends below one half, it took it there.
-            median = select((splat(0.0f) < weight) & (splat(0.5f) < transmittance), splat(int32_t(row.slab_base)), median);
-            transmittance = select(alive, after, transmittance);
-        }
-        if (!any(alive)) break;
-    }
-    store(s.transmittance[block], transmittance);
-    store(s.red[block], red);
-    store(s.green[block], green);
-    store(s.blue[block], blue);
-    store(s.alpha[block], alpha_sum);
-    store(s.depth[block], depth);
-    store(s.median[block], median);
-    s.alive[block] = uint16_t(bits_of(alive));
-    return s.alive[block] != 0;
+template <bool kClamp>
+HF_INLINE bool draw_block(Scratch& s, int block, int length) {
+    const F16 x = load(kBlockPixels.x[block % 8]), y = load(kBlockPixels.y[block / 8]);
+    BlockState b = {load(s.transmittance[block]), load(s.remaining[block]), load(s.red[block]),   load(s.green[block]),
+                    load(s.blue[block]),          load(s.alpha[block]),     load(s.depth[block]), load(s.median[block])};
+    int i = 0;
+    if (any(splat(0.5f) < b.transmittance)) i = draw_entries<kClamp, true>(s, i, length, x, y, b);
+    draw_entries<kClamp, false>(s, i, length, x, y, b);
+    store(s.transmittance[block], b.transmittance);
+    store(s.remaining[block], b.remaining);
+    store(s.red[block], b.red);
+    store(s.green[block], b.green);
+    store(s.blue[block], b.blue);
+    store(s.alpha[block], b.alpha);
+    store(s.depth[block], b.depth);
+    store(s.median[block], b.median);
+    return any(splat(kStop) < b.transmittance);
 }
 
-// Adds the background, looks up the median's depth, and writes the tile.
+// Adds the background and writes the tile.
 HF_INLINE void close_tile(const ViewInputs& view, const TileGrid& grid, const TileLists& lists, int tile,
                           const ViewImages& images, Scratch& s) {
-    const int64_t first_pixel = int64_t(tile) * kTilePixels;
-    std::memcpy(lists.transmittance + first_pixel, s.transmittance, sizeof s.transmittance);
+    std::memcpy(lists.transmittance + int64_t(tile) * kTilePixels, s.remaining, sizeof(float) * kTilePixels);
     for (int block = 0; block < kTileBlocks; ++block) {
-        const F16 transmittance = load(s.transmittance[block]);
-        const I16 nobody = splat(int32_t(-1));
-        const I16 median = select(splat(0.5f) < transmittance, nobody, load(s.median[block]));
-        store(s.median[block], median);
+        const F16 transmittance = load(s.remaining[block]);
+        store(s.median[block], zero_unless(transmittance <= splat(0.5f), load(s.median[block])));
         store(s.red[block], fma(transmittance, splat(view.background[0]), load(s.red[block])));
         store(s.green[block], fma(transmittance, splat(view.background[1]), load(s.green[block])));
         store(s.blue[block], fma(transmittance, splat(view.background[2]), load(s.blue[block])));
     }
-    std::memcpy(lists.median + first_pixel, s.median, sizeof s.median);
     store_planes3(grid, s.red, s.green, s.blue, images.color, view.width);
     store_plane(grid, s.alpha, images.alpha, view.width);
     store_plane(grid, s.depth, images.depth_sum, view.width);
-    for (int block = 0; block < kTileBlocks; ++block)
-        for (int lane = 0; lane < kLanes; ++lane)
-            s.depth[block][lane] = s.median[block][lane] < 0 ? 0.0f : lists.rows[s.median[block][lane]].z;
-    store_plane(grid, s.depth, images.depth_median, view.width);
+    store_plane(grid, s.median, images.depth_median, view.width);
 }
 
 }  // namespace
 
 void draw_tile(const ViewInputs& view, int tile, const TileLists& lists, const ViewImages& images, void* scratch) {
     Scratch& s = *static_cast<Scratch*>(scratch);
+    const FlushDenormals flush;
     const TileGrid grid(view, tile);
     const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
 
@@ -152,15 +174,10 @@ void draw_tile(const ViewInputs& view, int tile, const TileLists& lists, const V
     for (int block = 0; block < kTileBlocks; ++block) {
         const F16 present = inside(grid, block);
         store(s.transmittance[block], present);
-        s.alive[block] = uint16_t(bits_of(splat(0.5f) < present));
-        store(s.median[block], splat(int32_t(-1)));
+        store(s.remaining[block], present);
     }
-    std::memset(s.red, 0, sizeof(Plane));
-    std::memset(s.green, 0, sizeof(Plane));
-    std::memset(s.blue, 0, sizeof(Plane));
-    std::memset(s.alpha, 0, sizeof(Plane));
-    std::memset(s.depth, 0, sizeof(Plane));
-    store(&s.rows[kBatch].mean_x_px, splat(0.0f));
+    std::memset(s.red, 0, 6 * sizeof(Plane));  // and those after it
+    store(&s.rows[kBatch].u0, splat(0.0f));
     s.rows[kBatch].log2_cut = 1.0f;  // above its log2_opacity of 0
 
     int64_t first = begin;
@@ -171,9 +188,8 @@ void draw_tile(const ViewInputs& view, int tile, const TileLists& lists, const V
             const int block = count_trailing_zeros(left);
             const int length = list_block(s, block, count);
             if (!length) continue;
-            const F16 x = splat(float(grid.x0 + block % 8 * kBlock)) + lane_x();
-            const F16 y = splat(float(grid.y0 + block / 8 * kBlock)) + lane_y();
-            if (!draw_block(s, block, length, x, y)) alive &= ~(uint64_t(1) << block);
+            if (!(s.may_clamp ? draw_block<true>(s, block, length) : draw_block<false>(s, block, length)))
+                alive &= ~(uint64_t(1) << block);
         }
     }
     lists.tile_used[tile] = uint32_t((first < end ? first : end) - begin);

@@ -17,13 +17,14 @@ constexpr int kTilePixels = kTile * kTile;
 constexpr int kChunk = 1024;       // Gaussians per unit of the per-Gaussian stages; fixed, so that sums are too
 constexpr int kRowWords = 16;
 
-// The packed row of one projected Gaussian: one cache line. log2 of its alpha at pixel offset (dx, dy) from the mean is
-//     log2_opacity + a dx dx + b dx dy + c dy dy      and it is drawn where this is at least log2_cut.
-// The ellipse within which that holds spans dy in +-half_height, and at dy the interval
-//     slope dy +- sqrt(squash (half_height^2 - dy^2)).
+// The packed row of one projected Gaussian: one cache line. At pixel offset (dx, dy) from the mean,
+//     log2 alpha = log2_opacity - u^2 - v^2    with u = k_xx dx + k_xy dy and v = k_yy dy,
+// and it is drawn where this is at least log2_cut. (k^T k is the inverse covariance times log2(e) / 2; its triangular root
+// keeps the digits that the inverse covariance of a long thin Gaussian loses.) The ellipse within which that holds spans
+// dy in +-half_height, and at dy the interval slope dy +- sqrt(squash (half_height^2 - dy^2)).
 struct alignas(64) Row {
     float mean_x_px, mean_y_px;
-    float a, b, c;
+    float k_xx, k_xy, k_yy;
     float log2_opacity, log2_cut;
     float red, green, blue;
     float z;
@@ -84,7 +85,6 @@ struct TileLists {
     uint64_t* masks;              // per entry, the blocks it touches that were not saturated before
     uint32_t* tile_used;          // [tiles] entries before the tile was saturated
     float* transmittance;         // [tiles, 64, 16] what the background still contributes
-    int32_t* median;              // [tiles, 64, 16] the Gaussian that took transmittance to one half, or -1
 };
 
 struct ViewImages {
@@ -96,19 +96,21 @@ struct ViewImages {
 
 // Gradients of the images (null if absent) and what they are gradients of.
 struct ImageGradients {
-    const float *d_color, *d_alpha, *d_depth_sum;
+    const float *d_color, *d_alpha, *d_depth_sum, *d_depth_median;
     const float *color, *alpha, *depth_sum;
 };
 
-// One slab row: sums over the pixels of one tile, of one Gaussian. g is alpha dL/dalpha, (dx, dy) = pixel - mean.
+// One slab row: sums over the pixels of one tile, of one Gaussian. g is alpha dL/dalpha; u and v are those of Row.
 enum SlabWord {
-    kSumG, kSumGx, kSumGy, kSumGxx, kSumGxy, kSumGyy,  // g, g dx, g dy, g dx dx, g dx dy, g dy dy
-    kSumRed, kSumGreen, kSumBlue, kSumDepth,           // weight times the image's gradient
+    kSumG, kSumU, kSumV, kSumUU, kSumUV, kSumVV,  // g, g u, g v, g u u, g u v, g v v
+    kSumRed, kSumGreen, kSumBlue, kSumDepth,      // weight times the image's gradient
 };
 
+constexpr int kSlabSlack = 4;  // rows past the end that may be looked at
+
 struct Slab {
-    float* rows;       // [slab rows, 16], only touched ones are written
-    uint8_t* touched;  // [slab rows], cleared before
+    float* rows;       // [slab rows + kSlabSlack, 16], only touched ones are written
+    uint8_t* touched;  // [slab rows + kSlabSlack], 0 or 1; cleared before
 };
 
 // Gradients per Gaussian; null where not wanted. If `accumulate`, they are added to what is there.
@@ -139,7 +141,7 @@ struct Kernels {
                        void* scratch);
     // camera_sums: kCameraWords doubles, or null.
     void (*unproject_chunk)(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, const Slab&,
-                            const float* d_z, const GaussianGradients&, double* camera_sums);
+                            const GaussianGradients&, double* camera_sums);
 };
 
 constexpr int64_t kScratchBytes = 1 << 17;  // per thread, for the tile kernels

@@ -87,12 +87,9 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
                 store(x1, round_to_int(zero_unless(drawn, floor(last_x * per_tile) + one)));
                 store(y1, round_to_int(zero_unless(drawn, floor(last_y * per_tile) + one)));
 
-                const F16 inverse_det = splat(1.0f) / p.det, inverse_yy = splat(1.0f) / p.cov_yy;
                 row[0] = p.mean_px[0];
                 row[1] = p.mean_px[1];
-                row[2] = splat(-0.5f * kLog2e) * p.cov_yy * inverse_det;
-                row[3] = splat(kLog2e) * p.cov_xy * inverse_det;
-                row[4] = splat(-0.5f * kLog2e) * p.cov_xx * inverse_det;
+                whitening(p, row[2], row[3], row[4]);
                 row[5] = log2_opacity;
                 row[6] = log2_cut;
                 row[7] = color[0];
@@ -100,8 +97,9 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
                 row[9] = color[2];
                 row[10] = p.t[2];
                 row[13] = min(half_height, splat(1e9f));
-                row[14] = p.cov_xy * inverse_yy;
-                row[15] = p.det * inverse_yy * inverse_yy;
+                const F16 ratio = row[4] / row[2];
+                row[14] = -(row[3] / row[2]);
+                row[15] = ratio * ratio;
             }
         }
         alignas(64) float radii[16], z[16];

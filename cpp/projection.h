@@ -124,6 +124,14 @@ HF_INLINE void project(const ViewInputs& view, const Group& g, Projection& p) {
     p.det = fma(blur, blur + xx + yy, dot3(c0, c0, c1, c1, c2, c2));
 }
 
+// The triangular root of Row: k^T k = inverse covariance * log2(e) / 2.
+HF_INLINE void whitening(const Projection& p, F16& k_xx, F16& k_xy, F16& k_yy) {
+    const F16 half_log2e = splat(0.7213475204444817f);
+    k_yy = sqrt(half_log2e / p.cov_yy);
+    k_xx = sqrt(half_log2e * p.cov_yy / p.det);
+    k_xy = -(k_xx * p.cov_xy / p.cov_yy);
+}
+
 HF_INLINE M16 finite(F16 x) { return max(x, -x) <= splat(3.0e38f); }
 
 constexpr float kLog2e = 1.4426950408889634f, kLn2 = 0.6931471805599453f;

@@ -23,26 +23,11 @@ struct Scratch {
 struct SlabMemory {
     Buffer<float> rows;
     Buffer<uint8_t> touched;
-    explicit SlabMemory(int64_t count) : rows(16 * count), touched(count) {
-        std::memset(touched.data(), 0, static_cast<size_t>(count));
+    explicit SlabMemory(int64_t count) : rows(16 * (count + kSlabSlack)), touched(count + kSlabSlack) {
+        std::memset(touched.data(), 0, static_cast<size_t>(count + kSlabSlack));
     }
     Slab slab() { return {rows.data(), touched.data()}; }
 };
-
-// The median's gradient belongs to the depth of the Gaussian that was picked. One thread: the order of sums is fixed.
-Buffer<float> median_gradient(const ViewInputs& view, const ViewState& state, const float* d_depth_median) {
-    Buffer<float> d_z(view.n);
-    std::memset(d_z.data(), 0, sizeof(float) * static_cast<size_t>(view.n));
-    for (int y = 0; y < view.height; ++y) {
-        for (int x = 0; x < view.width; ++x) {
-            const int64_t tile = int64_t(y / kTile) * view.tiles_x() + x / kTile;
-            const int block = y % kTile / kBlock * 8 + x % kTile / kBlock, lane = y % kBlock * kBlock + x % kBlock;
-            const int32_t gaussian = state.median[tile * kTilePixels + block * 16 + lane];
-            if (gaussian >= 0) d_z[gaussian] += d_depth_median[int64_t(y) * view.width + x];
-        }
-    }
-    return d_z;
-}
 
 void background_gradient(const ViewInputs& view, const ViewState& state, const float* d_color, float* out) {
     double total[3] = {};
@@ -110,7 +95,6 @@ ViewState draw_view(const ViewInputs& view, const ViewImages& images, float* rad
     state.masks = Buffer<uint64_t>(pairs);
     state.tile_used = Buffer<uint32_t>(tiles);
     state.transmittance = Buffer<float>(tiles * kTilePixels);
-    state.median = Buffer<int32_t>(tiles * kTilePixels);
 
     const TileLists lists = state.lists();
     Scratch scratch(threads);
@@ -147,8 +131,7 @@ void weigh_view(const ViewInputs& view, const ViewState& state, const float* err
 }
 
 void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGradients& images,
-                 const float* d_depth_median, const GaussianGradients& gaussians, const CameraGradients& camera,
-                 int threads) {
+                 const GaussianGradients& gaussians, const CameraGradients& camera, int threads) {
     const Kernels& kernels = kernels_in_use();
     const int64_t chunks = chunks_of(view.n);
     if (camera.background) {
@@ -160,21 +143,18 @@ void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGrad
     }
     SlabMemory memory(state.chunk_base[chunks]);
     const Slab slab = memory.slab();
-    if (images.d_color || images.d_alpha || images.d_depth_sum) {
+    if (images.d_color || images.d_alpha || images.d_depth_sum || images.d_depth_median) {
         const TileLists lists = state.lists();
         Scratch scratch(threads);
         parallel_for(threads, tiles_of(view), [&](int64_t tile, int worker) {
             kernels.undraw_tile(view, int(tile), lists, images, slab, scratch.of(worker));
         });
     }
-    Buffer<float> d_z;
-    if (d_depth_median) d_z = median_gradient(view, state, d_depth_median);
     const bool want_camera = camera.world_to_camera || camera.focal_px || camera.center_px;
     Buffer<double> chunk_sums(want_camera ? chunks * kCameraWords : 0);
     if (want_camera) std::memset(chunk_sums.data(), 0, sizeof(double) * static_cast<size_t>(chunks * kCameraWords));
     parallel_for(threads, chunks, [&](int64_t chunk, int) {
-        kernels.unproject_chunk(view, chunk, state.boxes.data() + chunk * kChunk, state.chunk_base[chunk], slab,
-                                d_depth_median ? d_z.data() : nullptr, gaussians,
+        kernels.unproject_chunk(view, chunk, state.boxes.data() + chunk * kChunk, state.chunk_base[chunk], slab, gaussians,
                                 want_camera ? chunk_sums.data() + chunk * kCameraWords : nullptr);
     });
     if (want_camera) camera_gradient(view, chunk_sums, camera);

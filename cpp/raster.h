@@ -17,12 +17,10 @@ struct ViewState {
     Buffer<uint32_t> tile_start, entries, tile_used;
     Buffer<uint64_t> masks;
     Buffer<float> transmittance;
-    Buffer<int32_t> median;
 
     TileLists lists() const {
         return {rows.data(),    chunk_base.data(), tile_start.data(), entries.data(), const_cast<uint64_t*>(masks.data()),
-                const_cast<uint32_t*>(tile_used.data()), const_cast<float*>(transmittance.data()),
-                const_cast<int32_t*>(median.data())};
+                const_cast<uint32_t*>(tile_used.data()), const_cast<float*>(transmittance.data())};
     }
 };
 
@@ -42,7 +40,6 @@ struct CameraGradients {
 };
 
 void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGradients& images,
-                 const float* d_depth_median, const GaussianGradients& gaussians, const CameraGradients& camera,
-                 int threads);
+                 const GaussianGradients& gaussians, const CameraGradients& camera, int threads);
 
 }  // namespace hyperfocal

@@ -84,20 +84,32 @@ HF_INLINE void store_partial(float* to, F16 x, int count) {
 HF_INLINE void gather_rows(const float* from, int rows, int width, int used, F16* columns) {
     for (int j = 0; j < used; j += 16) {
         F16 block[16];
-        for (int i = 0; i < 16; ++i)
-            block[i] = i < rows ? load_partial(from + int64_t(i) * width + j, width - j) : splat(0.0f);
+        if (rows == 16 && width - j >= 16) {
+            HF_UNROLL for (int i = 0; i < 16; ++i) {
+                block[i] = load(from + i * width + j);
+                prefetch(from + (i + 16) * width + j);  // the next 16 Gaussians'
+            }
+        } else {
+            for (int i = 0; i < 16; ++i)
+                block[i] = i < rows ? load_partial(from + i * width + j, width - j) : splat(0.0f);
+        }
         transpose(block);
-        for (int i = 0; i < 16; ++i) columns[j + i] = block[i];
+        HF_UNROLL for (int i = 0; i < 16; ++i) columns[j + i] = block[i];
     }
 }
 // The reverse; adds to what is there if told to. `columns` must be padded to a multiple of 16.
 HF_INLINE void scatter_rows(float* to, int rows, int width, const F16* columns, bool accumulate) {
+    const bool past_cache = !accumulate && width % 16 == 0 && reinterpret_cast<uintptr_t>(to) % 64 == 0;
     for (int j = 0; j < width; j += 16) {
         F16 block[16];
-        for (int i = 0; i < 16; ++i) block[i] = columns[j + i];
+        HF_UNROLL for (int i = 0; i < 16; ++i) block[i] = columns[j + i];
         transpose(block);
+        if (rows == 16 && past_cache) {
+            HF_UNROLL for (int i = 0; i < 16; ++i) stream(to + i * width + j, block[i]);
+            continue;
+        }
         for (int i = 0; i < rows; ++i) {
-            float* row = to + int64_t(i) * width + j;
+            float* row = to + i * width + j;
             if (accumulate) block[i] += load_partial(row, width - j);
             store_partial(row, block[i], width - j);
         }

@@ -39,26 +39,60 @@ HF_INLINE void transpose(F16 (&rows)[16]) {
 #endif
 }
 
-// Lane i of the result is the sum of the lanes of v[i]. Destroys v.
-HF_INLINE F16 sums(F16 (&v)[16]) {
+// Sixteen floats from, and to, four places.
+HF_INLINE F16 load_quads(const float* a, const float* b, const float* c, const float* d) {
+#ifdef HYPERFOCAL_AVX512
+    const __m256 low = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(a)), _mm_loadu_ps(b), 1);
+    const __m256 high = _mm256_insertf128_ps(_mm256_castps128_ps256(_mm_loadu_ps(c)), _mm_loadu_ps(d), 1);
+    return {{NativeF(_mm512_insertf32x8(_mm512_castps256_ps512(low), high, 1))}};
+#else
+    F16 x;
+    char* to = reinterpret_cast<char*>(&x);
+    std::memcpy(to, a, 16), std::memcpy(to + 16, b, 16), std::memcpy(to + 32, c, 16), std::memcpy(to + 48, d, 16);
+    return x;
+#endif
+}
+HF_INLINE void store_quads(float* a, float* b, float* c, float* d, F16 x) {
+    const char* from = reinterpret_cast<const char*>(&x);
+#ifdef HYPERFOCAL_AVX512
+    (void)from;
+    _mm_storeu_ps(a, _mm512_castps512_ps128(__m512(x.r[0])));
+    _mm_storeu_ps(b, _mm512_extractf32x4_ps(__m512(x.r[0]), 1));
+    _mm_storeu_ps(c, _mm512_extractf32x4_ps(__m512(x.r[0]), 2));
+    _mm_storeu_ps(d, _mm512_extractf32x4_ps(__m512(x.r[0]), 3));
+#else
+    std::memcpy(a, from, 16), std::memcpy(b, from + 16, 16), std::memcpy(c, from + 32, 16), std::memcpy(d, from + 48, 16);
+#endif
+}
+
+// Lane i < kCount of the result is the sum of the lanes of v[i].
+template <int kCount>
+HF_INLINE F16 sums(F16 (&v)[kCount]) {
+    static_assert(kCount > 8 && kCount <= 16 && kCount % 2 == 0);
 #ifdef HYPERFOCAL_AVX512
     __m512 a[8], b[4];
-    HF_UNROLL for (int i = 0; i < 8; ++i) {
+    HF_UNROLL for (int i = 0; i < kCount / 2; ++i) {
         const __m512 x = __m512(v[2 * i].r[0]), y = __m512(v[2 * i + 1].r[0]);
-        a[i] = _mm512_unpacklo_ps(x, y) + _mm512_unpackhi_ps(x, y);  // pairs x y x y in each quarter
+        a[i] = _mm512_unpacklo_ps(x, y) + _mm512_unpackhi_ps(x, y);  // x y x y in each quarter
     }
-    HF_UNROLL for (int i = 0; i < 4; ++i) {
-        const __m512d x = _mm512_castps_pd(a[2 * i]), y = _mm512_castps_pd(a[2 * i + 1]);
+    HF_UNROLL for (int i = 0; i < (kCount + 2) / 4; ++i) {
+        const __m512d x = _mm512_castps_pd(a[2 * i]);
+        const __m512d y = 4 * i + 2 < kCount ? _mm512_castps_pd(a[2 * i + 1]) : _mm512_setzero_pd();
         b[i] = _mm512_castpd_ps(_mm512_unpacklo_pd(x, y)) + _mm512_castpd_ps(_mm512_unpackhi_pd(x, y));
     }
+    const __m512 b3 = kCount > 12 ? b[3] : b[2];  // lanes beyond kCount hold anything
     const __m512 c0 = _mm512_shuffle_f32x4(b[0], b[1], 0x88) + _mm512_shuffle_f32x4(b[0], b[1], 0xDD);
-    const __m512 c1 = _mm512_shuffle_f32x4(b[2], b[3], 0x88) + _mm512_shuffle_f32x4(b[2], b[3], 0xDD);
+    const __m512 c1 = _mm512_shuffle_f32x4(b[2], b3, 0x88) + _mm512_shuffle_f32x4(b[2], b3, 0xDD);
     return {{NativeF(_mm512_shuffle_f32x4(c0, c1, 0x88) + _mm512_shuffle_f32x4(c0, c1, 0xDD))}};
 #else
-    transpose(v);
-    HF_UNROLL for (int step = 8; step > 0; step /= 2)
-        HF_UNROLL for (int i = 0; i < step; ++i) v[i] += v[i + step];
-    return v[0];
+    float lanes[kCount][kLanes], total[kLanes] = {};
+    for (int k = 0; k < kCount; ++k) store(lanes[k], v[k]);
+    for (int k = 0; k < kCount; ++k) {
+        HF_UNROLL for (int step = 8; step > 0; step /= 2)
+            HF_UNROLL for (int i = 0; i < step; ++i) lanes[k][i] += lanes[k][i + step];
+        total[k] = lanes[k][0];
+    }
+    return load(total);
 #endif
 }
 
@@ -187,6 +221,35 @@ HF_INLINE int count_ones(uint64_t x) {
     return __builtin_popcountll(x);
 #else
     return int(__popcnt64(x));
+#endif
+}
+
+// Writes (first + i) * scale for every set bit i, in rising order; up to 64 entries past the last may be overwritten.
+// Returns how many there are.
+HF_INLINE int list_bits(uint32_t* to, uint64_t bits, int first, uint32_t scale) {
+#ifdef HYPERFOCAL_AVX512
+    const __m512i step = _mm512_set1_epi32(int32_t(16 * scale));
+    __m512i numbers = _mm512_mullo_epi32(
+        _mm512_add_epi32(_mm512_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15), _mm512_set1_epi32(first)),
+        _mm512_set1_epi32(int32_t(scale)));
+    int length = 0;
+    HF_UNROLL for (int part = 0; part < 4; ++part) {
+        const __mmask16 mask = __mmask16(bits >> (16 * part));
+        _mm512_storeu_si512(to + length, _mm512_maskz_compress_epi32(mask, numbers));
+        length += count_ones(mask);
+        numbers = _mm512_add_epi32(numbers, step);
+    }
+    return length;
+#else
+    // Eight at a time without asking how many are left: a wrong guess costs more than a few wasted stores.
+    const int length = count_ones(bits);
+    for (int done = 0; done < length; done += 8) {
+        HF_UNROLL for (int k = 0; k < 8; ++k) {
+            to[done + k] = uint32_t(first + (bits ? count_trailing_zeros(bits) : 0)) * scale;
+            bits &= bits - 1;
+        }
+    }
+    return length;
 #endif
 }
 

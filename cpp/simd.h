@@ -167,6 +167,18 @@ HF_INLINE F16 float_of_bits(I16 x) {
     return y;
 }
 
+// condition (0 or 1) ? load(from) : 0, without a branch.
+HF_INLINE F16 load_if(uint32_t condition, const float* from) {
+#ifdef HYPERFOCAL_AVX512
+    return {{NativeF(_mm512_maskz_loadu_ps(__mmask16(0u - condition), from))}};
+#else
+    I16 bits = bits_of(load(from));
+    const I16 keep = splat(-int32_t(condition));
+    for (int i = 0; i < kRegisters; ++i) bits.r[i] = bits.r[i] & keep.r[i];
+    return float_of_bits(bits);
+#endif
+}
+
 // ---- Arithmetic -----------------------------------------------------------------------------------------------------
 #define HF_BINARY(type, operation)                        \
     HF_INLINE type operator operation(type a, type b) {   \
@@ -354,28 +366,55 @@ HF_INLINE F16 floor(F16 a) {
 
 #endif  // HYPERFOCAL_AVX512
 
+// m ? a + b : a
+HF_INLINE F16 add_where(M16 m, F16 a, F16 b) {
+#ifdef HYPERFOCAL_AVX512
+    return {{NativeF(_mm512_mask_add_ps(__m512(a.r[0]), m.bits, __m512(a.r[0]), __m512(b.r[0])))}};
+#else
+    return a + zero_unless(m, b);
+#endif
+}
+// m ? c - a * b : 0
+HF_INLINE F16 fnma_or_zero(M16 m, F16 a, F16 b, F16 c) {
+#ifdef HYPERFOCAL_AVX512
+    return {{NativeF(_mm512_maskz_fnmadd_ps(m.bits, __m512(a.r[0]), __m512(b.r[0]), __m512(c.r[0])))}};
+#else
+    return zero_unless(m, fnma(a, b, c));
+#endif
+}
 HF_INLINE M16 operator>(F16 a, F16 b) { return b < a; }
 HF_INLINE M16 operator>=(F16 a, F16 b) { return b <= a; }
 HF_INLINE F16 clamp(F16 a, F16 low, F16 high) { return min(max(a, low), high); }
 
 // ---- Functions ------------------------------------------------------------------------------------------------------
 
-// 2^x for x in [-126, 1]; anything, but no trap, outside. Relative error 2.6e-6 (minimax polynomial of degree 4 for
-// 2^f, f in [-0.5, 0.5], found with Remez's exchange).
-HF_INLINE F16 exp2(F16 x) {
+// m ? 2^x : 0, for x in [-126, 1] where m. Relative error 4e-7 with AVX-512, else 2.6e-6.
+HF_INLINE F16 exp2_where(M16 m, F16 x) {
+#ifdef HYPERFOCAL_AVX512
+    // 2^x = 2^(n / 16) 2^f with |f| <= 1/32: a register holds the table of 2^(j / 16), and its lookup, the shift and the
+    // addition of the exponent run beside the multipliers, which are what the tile kernels wait for.
+    alignas(64) static const uint32_t table[16] = {
+        // the bits of float(2^(j / 16)) less j << 19, which n << 19 brings along
+        0x3f800000, 0x3f7daac3, 0x3f7b95c2, 0x3f79c3d3, 0x3f7837f0, 0x3f76f532, 0x3f75fed7, 0x3f75583f,
+        0x3f7504f3, 0x3f7508a4, 0x3f75672a, 0x3f76248c, 0x3f7744fd, 0x3f78ccdf, 0x3f7ac0c7, 0x3f7d257d};
+    const F16 magic = splat(786432.0f);  // 1.5 * 2^19: the sum's last bit is 1/16
+    const F16 shifted = x + magic;
+    const F16 f = x - (shifted - magic);
+    const __m512i n = _mm512_castps_si512(__m512(shifted.r[0]));
+    const __m512i root = _mm512_permutexvar_epi32(n, _mm512_load_si512(table));
+    const __m512 scale = _mm512_castsi512_ps(_mm512_add_epi32(root, _mm512_slli_epi32(n, 19)));
+    // Minimax of (2^f - 1) / f.
+    const F16 rise = f * fma(f, splat(0.24022650718688965f), splat(0.6931878328323364f));
+    return {{NativeF(_mm512_maskz_fmadd_ps(m.bits, __m512(rise.r[0]), scale, scale))}};
+#else
+    // The minimax polynomial of degree 4 for 2^f, f in [-0.5, 0.5], found with Remez's exchange.
     constexpr float c0 = 0.9999992847442627f, c1 = 0.6931217908859253f, c2 = 0.240247443318367f,
                     c3 = 0.05591785907745361f, c4 = 0.009570102207362652f;
-#ifdef HYPERFOCAL_AVX512
-    const __m512 whole = _mm512_roundscale_ps(__m512(x.r[0]), _MM_FROUND_TO_NEAREST_INT | _MM_FROUND_NO_EXC);
-    const F16 f = {{NativeF(_mm512_sub_ps(__m512(x.r[0]), whole))}};
-    const F16 y = fma(fma(fma(fma(splat(c4), f, splat(c3)), f, splat(c2)), f, splat(c1)), f, splat(c0));
-    return {{NativeF(_mm512_scalef_ps(__m512(y.r[0]), whole))}};
-#else
     const F16 magic = splat(12582912.0f);
     const F16 shifted = x + magic;
     const F16 f = x - (shifted - magic);
     const F16 y = fma(fma(fma(fma(splat(c4), f, splat(c3)), f, splat(c2)), f, splat(c1)), f, splat(c0));
-    return float_of_bits(bits_of(y) + (bits_of(shifted) << splat(int32_t(23))));
+    return zero_unless(m, float_of_bits(bits_of(y) + (bits_of(shifted) << splat(int32_t(23)))));
 #endif
 }
 
@@ -413,6 +452,29 @@ HF_INLINE F16 reciprocal(F16 a) {
     return splat(1.0f) / a;
 #endif
 }
+
+// sqrt(a), and 0 for negative a, larger by up to 1.6e-4 of itself but never smaller.
+HF_INLINE F16 rough_sqrt(F16 a) {
+    const F16 x = max(a, splat(1e-30f));
+#ifdef HYPERFOCAL_AVX512
+    return x * splat(1.0001f) * F16{{NativeF(_mm512_rsqrt14_ps(__m512(x.r[0])))}};
+#else
+    return sqrt(x);
+#endif
+}
+
+// While it lives, results too small for a normal float become zero: transmittances of finished pixels go on falling, and
+// processors are slow with such numbers.
+struct FlushDenormals {
+#ifdef HYPERFOCAL_X86
+    const unsigned saved = _mm_getcsr();
+    HF_INLINE FlushDenormals() { _mm_setcsr(saved | 0x8040); }
+    HF_INLINE ~FlushDenormals() { _mm_setcsr(saved); }
+#else
+    HF_INLINE FlushDenormals() {}
+    HF_INLINE ~FlushDenormals() {}
+#endif
+};
 
 // The sum of all lanes, always in the same order.
 HF_INLINE float sum(F16 a) {

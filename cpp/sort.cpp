@@ -85,33 +85,71 @@ Bins bin_by_tile(const Buffer<uint32_t>& order, const Box* boxes, int tiles_x, i
     const int64_t visible = order.size(), tiles = int64_t(tiles_x) * tiles_y;
     // Each part holds a counter per tile: no more parts than their work is worth.
     const int parts = static_cast<int>(std::clamp<int64_t>(visible / (1024 + tiles), 1, threads));
-    Buffer<uint32_t> counts(parts * tiles);
+    // Most Gaussians cover one to four tiles, and guessing how many costs more than the work: neither pass below asks.
+    // Counting adds the four corners of each box, +1 -1 / -1 +1, to a grid one larger than the tiles; its running sum over
+    // both axes is the number of boxes that cover each tile.
+    const int64_t across = tiles_x + 1, corners = across * (tiles_y + 1);
+    Buffer<uint32_t> counts(parts * corners);
     Buffer<Box> sorted(visible);
     parallel_for(parts, parts, [&](int64_t part, int) {
-        uint32_t* count = counts.data() + part * tiles;
-        std::fill(count, count + tiles, 0);
+        uint32_t* count = counts.data() + part * corners;
+        std::fill(count, count + corners, 0);
         for (int64_t i = part_begin(visible, int(part), parts); i < part_begin(visible, int(part) + 1, parts); ++i) {
             const Box box = boxes[order[i]];
             sorted[i] = box;
-            for (int y = box.y0; y < box.y1; ++y)
-                for (int x = box.x0; x < box.x1; ++x) ++count[y * tiles_x + x];
+            ++count[box.y0 * across + box.x0];
+            --count[box.y0 * across + box.x1];
+            --count[box.y1 * across + box.x0];
+            ++count[box.y1 * across + box.x1];
+        }
+        for (int64_t y = 0; y <= tiles_y; ++y) {
+            for (int64_t x = 1; x < across; ++x) count[y * across + x] += count[y * across + x - 1];
+            if (y > 0)
+                for (int64_t x = 0; x < across; ++x) count[y * across + x] += count[(y - 1) * across + x];
         }
     });
+    // From counts to the place of each part's next entry.
     Bins bins;
     bins.tile_start = Buffer<uint32_t>(tiles + 1);
     uint32_t total = 0;
-    for (int64_t tile = 0; tile < tiles; ++tile) {
-        bins.tile_start[tile] = total;
-        for (int part = 0; part < parts; ++part) total += std::exchange(counts[part * tiles + tile], total);
+    for (int y = 0; y < tiles_y; ++y) {
+        for (int x = 0; x < tiles_x; ++x) {
+            bins.tile_start[int64_t(y) * tiles_x + x] = total;
+            for (int part = 0; part < parts; ++part) {
+                uint32_t& count = counts[part * corners + y * across + x];
+                total += std::exchange(count, total);
+            }
+        }
     }
     bins.tile_start[tiles] = total;
-    bins.entries = Buffer<uint32_t>(total);
+    // One entry more per part than there are: what a box of fewer than four tiles writes in vain goes there, by way of the
+    // grid's last corner, which is no tile.
+    bins.entries = Buffer<uint32_t>(int64_t(total) + parts);
     parallel_for(parts, parts, [&](int64_t part, int) {
-        uint32_t* next = counts.data() + part * tiles;
+        uint32_t* next = counts.data() + part * corners;
+        uint32_t* entries = bins.entries.data();
+        const int64_t nowhere = corners - 1;
+        const uint32_t trash = total + static_cast<uint32_t>(part);
         for (int64_t i = part_begin(visible, int(part), parts); i < part_begin(visible, int(part) + 1, parts); ++i) {
             const Box box = sorted[i];
+            const uint32_t gaussian = order[i];
+            const int64_t first = box.y0 * across + box.x0;
+            const int wide = box.x1 - box.x0, high = box.y1 - box.y0;
+            if (wide <= 2 && high <= 2) {
+                next[nowhere] = trash;
+                entries[next[first]++] = gaussian;
+                const int64_t right = wide == 2 ? first + 1 : nowhere, below = high == 2 ? first + across : nowhere;
+                const int64_t corner = wide == 2 && high == 2 ? first + across + 1 : nowhere;
+                entries[next[right]] = gaussian;
+                next[right] += wide == 2;
+                entries[next[below]] = gaussian;
+                next[below] += high == 2;
+                entries[next[corner]] = gaussian;
+                next[corner] += wide == 2 && high == 2;
+                continue;
+            }
             for (int y = box.y0; y < box.y1; ++y)
-                for (int x = box.x0; x < box.x1; ++x) bins.entries[next[y * tiles_x + x]++] = order[i];
+                for (int x = box.x0; x < box.x1; ++x) entries[next[y * across + x]++] = gaussian;
         }
     });
     return bins;

@@ -9,8 +9,9 @@ namespace hyperfocal::HYPERFOCAL_ISA {
 constexpr float kAlphaMax = 0.999f;
 constexpr float kStop = 1e-4f;  // a pixel ends before the Gaussian that would take its transmittance to this
 
-// One value per pixel of a tile, block after block.
-typedef float Plane[kTileBlocks][kLanes];
+// One value per pixel of a tile, block after block. One line longer than that: planes that follow each other would
+// otherwise be 4096 bytes apart, and the values of one block would fight for the same few places of the cache.
+typedef float Plane[kTileBlocks + 1][kLanes];
 
 struct TileGrid {
     int x0, y0, columns, rows;  // first pixel, pixels inside the image
@@ -30,22 +31,29 @@ struct TileGrid {
     }
 };
 
-HF_INLINE F16 lane_x() {
-    static const float x[kLanes] = {.5f, 1.5f, 2.5f, 3.5f, .5f, 1.5f, 2.5f, 3.5f, .5f, 1.5f, 2.5f, 3.5f, .5f, 1.5f, 2.5f, 3.5f};
-    return load(x);
-}
-HF_INLINE F16 lane_y() {
-    static const float y[kLanes] = {.5f, .5f, .5f, .5f, 1.5f, 1.5f, 1.5f, 1.5f, 2.5f, 2.5f, 2.5f, 2.5f, 3.5f, 3.5f, 3.5f, 3.5f};
-    return load(y);
-}
+// Pixel centres of a tile's blocks, from the tile's corner.
+struct BlockPixels {
+    float x[8][kLanes], y[8][kLanes];  // by block column; by block row
+    constexpr BlockPixels() : x(), y() {
+        for (int block = 0; block < 8; ++block) {
+            for (int lane = 0; lane < kLanes; ++lane) {
+                x[block][lane] = float(kBlock * block + lane % kBlock) + 0.5f;
+                y[block][lane] = float(kBlock * block + lane / kBlock) + 0.5f;
+            }
+        }
+    }
+};
+alignas(64) static constexpr BlockPixels kBlockPixels;
+
 // 1 where the block's pixel is in the image, else 0.
 HF_INLINE F16 inside(const TileGrid& grid, int block) {
-    const F16 right = splat(float(grid.columns - block % 8 * kBlock)), bottom = splat(float(grid.rows - block / 8 * kBlock));
-    return zero_unless((lane_x() < right) & (lane_y() < bottom), splat(1.0f));
+    const M16 in = (load(kBlockPixels.x[block % 8]) < splat(float(grid.columns))) &
+                   (load(kBlockPixels.y[block / 8]) < splat(float(grid.rows)));
+    return zero_unless(in, splat(1.0f));
 }
 
 // For 16 Gaussians, which blocks of each block row their ellipse touches: the low byte of each lane. Exact but for a
-// widening of 0.002 px against rounding.
+// widening of 0.002 px, and of 1e-4 of its width, against rounding.
 struct Ellipses {
     F16 mean_x_px, mean_y_px, half_height_px, slope, squash;
 };
@@ -60,8 +68,8 @@ HF_INLINE void touched_blocks(const Ellipses& e, float x0, float y0, I16 (&bytes
         const F16 top = splat(y0 + 4.0f * r + 0.5f) - e.mean_y_px, bottom = top + splat(3.0f);
         const M16 hit = (top <= height) & (-height <= bottom);
         const F16 at_right = clamp(top_right, top, bottom), at_left = clamp(-top_right, top, bottom);
-        const F16 right = x + fma(e.slope, at_right, sqrt(max(e.squash * fnma(at_right, at_right, height2), zero)));
-        const F16 left = x + fma(e.slope, at_left, -sqrt(max(e.squash * fnma(at_left, at_left, height2), zero)));
+        const F16 right = x + fma(e.slope, at_right, rough_sqrt(e.squash * fnma(at_right, at_right, height2)));
+        const F16 left = x + fma(e.slope, at_left, -rough_sqrt(e.squash * fnma(at_left, at_left, height2)));
         // Block column j has pixel centres 4 j + 0.5 .. 4 j + 3.5: those from `begin` up to, not including, `end`.
         const F16 end = clamp(floor((right + slack - splat(0.5f)) * quarter) + one, zero, splat(8.0f));
         const F16 begin = clamp(-floor((splat(3.5f) + slack - left) * quarter), zero, splat(8.0f));
@@ -72,33 +80,45 @@ HF_INLINE void touched_blocks(const Ellipses& e, float x0, float y0, I16 (&bytes
     }
 }
 
-// The fields of a row as vectors; alpha() must give the same bits in forward and backward, hence the spelled-out fmas.
-struct Splat {
-    F16 mean_x, mean_y, a, b, c, log2_opacity, log2_cut;
-    HF_INLINE explicit Splat(const Row& row)
-        : mean_x(splat(row.mean_x_px)), mean_y(splat(row.mean_y_px)), a(splat(row.a)), b(splat(row.b)), c(splat(row.c)),
-          log2_opacity(splat(row.log2_opacity)), log2_cut(splat(row.log2_cut)) {}
+// What of u and v depends on the tile: u = k_xx x + (k_xy y + u0), v = k_yy y + v0 with x, y from the tile's corner.
+HF_INLINE void tile_offsets(F16 mean_x, F16 mean_y, F16 k_xx, F16 k_xy, F16 k_yy, const TileGrid& grid, F16& u0, F16& v0) {
+    const F16 x = splat(float(grid.x0)) - mean_x, y = splat(float(grid.y0)) - mean_y;
+    u0 = fma(k_xx, x, k_xy * y);
+    v0 = k_yy * y;
+}
 
-    // Alpha before its clamp at kAlphaMax, 0 where below the cut. (dx, dy) = pixel - mean.
-    HF_INLINE F16 alpha(F16 dx, F16 dy) const {
-        const F16 column = fma(c * dy, dy, log2_opacity);
-        const F16 power = fma(dx, fma(a, dx, b * dy), column);
-        return zero_unless(log2_cut <= power, exp2(power));
+// A Gaussian in a tile. alpha() must give the same bits in forward and backward, hence the spelled-out fmas.
+struct Splat {
+    F16 u0, v0, k_xx, k_xy, k_yy, log2_opacity, log2_cut;
+
+    // Alpha before its clamp at kAlphaMax, 0 where below the cut: not `drawn`.
+    HF_INLINE F16 alpha(F16 x, F16 y, F16& u, F16& v, M16& drawn) const {
+        u = fma(k_xx, x, fma(k_xy, y, u0));
+        v = fma(k_yy, y, v0);
+        const F16 power = fnma(u, u, fnma(v, v, log2_opacity));
+        drawn = log2_cut <= power;
+        return exp2_where(drawn, power);
     }
 };
+HF_INLINE Splat splat_of(const Row& row, const TileGrid& grid) {
+    Splat s;
+    s.k_xx = splat(row.k_xx), s.k_xy = splat(row.k_xy), s.k_yy = splat(row.k_yy);
+    s.log2_opacity = splat(row.log2_opacity), s.log2_cut = splat(row.log2_cut);
+    tile_offsets(splat(row.mean_x_px), splat(row.mean_y_px), s.k_xx, s.k_xy, s.k_yy, grid, s.u0, s.v0);
+    return s;
+}
+
+// Whether alpha may reach its clamp; spares the others the clamp.
+constexpr float kLog2AlphaMax = -0.00145f;  // a little below log2(kAlphaMax)
 
 // 16 consecutive pixels of row y, from column x on (a multiple of 16), out of a plane; and into one.
 HF_INLINE F16 plane_row(const Plane& plane, int x, int y) {
-    float lanes[kLanes];
-    const int block = y / kBlock * 8 + x / kBlock;
-    HF_UNROLL for (int k = 0; k < 4; ++k) std::memcpy(lanes + 4 * k, plane[block + k] + y % kBlock * 4, 16);
-    return load(lanes);
+    const float* from = plane[y / kBlock * 8 + x / kBlock] + y % kBlock * 4;
+    return load_quads(from, from + kLanes, from + 2 * kLanes, from + 3 * kLanes);
 }
 HF_INLINE void set_plane_row(Plane& plane, int x, int y, F16 value) {
-    float lanes[kLanes];
-    store(lanes, value);
-    const int block = y / kBlock * 8 + x / kBlock;
-    HF_UNROLL for (int k = 0; k < 4; ++k) std::memcpy(plane[block + k] + y % kBlock * 4, lanes + 4 * k, 16);
+    float* to = plane[y / kBlock * 8 + x / kBlock] + y % kBlock * 4;
+    store_quads(to, to + kLanes, to + 2 * kLanes, to + 3 * kLanes, value);
 }
 
 // A tile of an image to a plane, or three. Pixels outside the image become 0.

@@ -35,13 +35,21 @@ HF_INLINE M16 sum_slab(const Box* boxes, int count, int64_t& at, const Slab& sla
     uint32_t bits = 0;
     for (int i = 0; i < 16; ++i) columns[i] = splat(0.0f);
     for (int i = 0; i < count; ++i) {
-        const int64_t end = at + boxes[i].count();
+        const int64_t tiles = boxes[i].count();
         F16 total = splat(0.0f);
-        for (; at < end; ++at) {
-            if (!slab.touched[at]) continue;
-            total += load(slab.rows + 16 * at);
-            bits |= 1u << i;
+        uint32_t any_touched = 0;
+        // Most Gaussians lie in one to four tiles. Looking at four in any case costs less than guessing how many.
+        HF_UNROLL for (int k = 0; k < kSlabSlack; ++k) {
+            const uint32_t touched = k < tiles ? slab.touched[at + k] : 0;
+            any_touched |= touched;
+            total += load_if(touched, slab.rows + 16 * (at + k));
         }
+        for (int64_t k = kSlabSlack; k < tiles; ++k) {
+            any_touched |= slab.touched[at + k];
+            total += load_if(slab.touched[at + k], slab.rows + 16 * (at + k));
+        }
+        at += tiles;
+        bits |= any_touched << i;
         columns[i] = total;
     }
     if (bits) transpose(columns);
@@ -100,7 +108,7 @@ struct CameraSums {
 }  // namespace
 
 void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, uint32_t slab_base, const Slab& slab,
-                     const float* d_z, const GaussianGradients& out, double* camera_sums) {
+                     const GaussianGradients& out, double* camera_sums) {
     const int64_t begin = chunk * kChunk, end = begin + kChunk < view.n ? begin + kChunk : view.n;
     float eye[3];
     camera_center(view, eye);
@@ -113,12 +121,6 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
         const int count = end - first < 16 ? int(end - first) : 16;
         F16 s[16];
         M16 live = sum_slab(boxes + (first - begin), count, at, slab, s);
-        F16 extra_z = splat(0.0f);
-        if (d_z) {
-            float space[16];
-            extra_z = load(padded<1>(d_z + first, count, space));
-            live = live | (extra_z < splat(0.0f)) | (splat(0.0f) < extra_z);
-        }
         if (!any(live)) {
             put_zeros(out.means, first, count, 3, out.accumulate_means);
             put_zeros(out.quaternions, first, count, 4, out.accumulate_quaternions);
@@ -135,18 +137,17 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
         Projection p;
         project(view, g, p);
 
-        // log alpha = log(opacity factor) - d^T Q d / 2 with d = pixel - mean and Q = cov^-1.
-        const F16 inverse_det = splat(1.0f) / p.det;
-        const F16 qxx = p.cov_yy * inverse_det, qxy = -(p.cov_xy * inverse_det), qyy = p.cov_xx * inverse_det;
+        // log2 alpha = log2(opacity factor) - |w|^2 with w = K (pixel - mean), so that
+        //     dL/dmean = 2 ln2 K^T sum(g w)    and    dL/dcov = 2 ln2^2 K^T sum(g w w^T) K.
+        F16 k_xx, k_xy, k_yy;
+        whitening(p, k_xx, k_xy, k_yy);
         F16 d_mean_px[2];
-        d_mean_px[0] = zero_unless(live, fma(qxx, s[kSumGx], qxy * s[kSumGy]));
-        d_mean_px[1] = zero_unless(live, fma(qxy, s[kSumGx], qyy * s[kSumGy]));
-        // dL/dcov = Q M Q / 2 with M the second moments of g; gradient of the full symmetric matrix.
-        const F16 m00 = fma(qxx, s[kSumGxx], qxy * s[kSumGxy]), m01 = fma(qxx, s[kSumGxy], qxy * s[kSumGyy]);
-        const F16 m10 = fma(qxy, s[kSumGxx], qyy * s[kSumGxy]), m11 = fma(qxy, s[kSumGxy], qyy * s[kSumGyy]);
-        const F16 half = splat(0.5f);
-        const F16 d_xx = half * fma(m00, qxx, m01 * qxy), d_xy = half * fma(m00, qxy, m01 * qyy),
-                  d_yy = half * fma(m10, qxy, m11 * qyy);
+        d_mean_px[0] = zero_unless(live, splat(2.0f * kLn2) * k_xx * s[kSumU]);
+        d_mean_px[1] = zero_unless(live, splat(2.0f * kLn2) * fma(k_xy, s[kSumU], k_yy * s[kSumV]));
+        const F16 a00 = k_xx * s[kSumUU], a01 = fma(k_xy, s[kSumUU], k_yy * s[kSumUV]),
+                  a11 = fma(k_xy, s[kSumUV], k_yy * s[kSumVV]);
+        const F16 twice = splat(2.0f * kLn2 * kLn2);
+        const F16 d_xx = twice * k_xx * a00, d_xy = twice * k_xx * a01, d_yy = twice * fma(k_xy, a01, k_yy * a11);
 
         const F16 d_peak_share = s[kSumG];  // opacity * factor times the gradient by their product
         const F16 d_opacity[1] = {zero_unless(live, d_peak_share / g.opacity)};
@@ -191,7 +192,7 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
 
         // Per axis: j_diagonal = f / z; j_z = -f ratio / z; mean = f t / z + center.
         F16 d_t[3], d_focal[2], d_center[2];
-        d_t[2] = s[kSumDepth] + extra_z;
+        d_t[2] = s[kSumDepth];
         for (int axis = 0; axis < 2; ++axis) {
             const F16 f = splat(view.focal_px[axis]), ratio = p.ratio[axis], free = p.t[axis] * p.inverse_z;
             const F16 d_diagonal = d_j[2 * axis], d_skew = d_j[2 * axis + 1];
@@ -235,6 +236,7 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
             sums_.center[axis] += zero_unless(live, d_center[axis]);
         }
     }
+    fence_streams();
     if (!camera_sums) return;
     for (int i = 0; i < 12; ++i) camera_sums[kCameraMatrix + i] = sum(sums_.matrix[i]);
     for (int i = 0; i < 2; ++i) camera_sums[kCameraFocal + i] = sum(sums_.focal[i]);
