@@ -73,14 +73,14 @@ def undistort(
     """
     flat = distorted.detach().reshape(-1, 2).double()
     plane = flat.clone()
+    active = torch.arange(len(flat), device=flat.device)  # the points that have not arrived yet
     for _ in range(iterations):
-        plane.requires_grad_(True)
+        guess = plane[active].requires_grad_(True)
         with torch.enable_grad():
-            x, y = distort(distortion, plane).unbind(-1)
-            dx = torch.autograd.grad(x.sum(), plane, retain_graph=True)[0]
-            dy = torch.autograd.grad(y.sum(), plane)[0]
-        plane = plane.detach()
-        error = torch.stack((x.detach(), y.detach()), -1) - flat
+            x, y = distort(distortion, guess).unbind(-1)
+            dx = torch.autograd.grad(x.sum(), guess, retain_graph=True)[0]
+            dy = torch.autograd.grad(y.sum(), guess)[0]
+        error = torch.stack((x.detach(), y.detach()), -1) - flat[active]
         determinant = dx[:, 0] * dy[:, 1] - dx[:, 1] * dy[:, 0]
         determinant = torch.where(determinant.abs() < 1e-9, 1e-9, determinant)
         step = torch.stack(
@@ -90,7 +90,10 @@ def undistort(
             ),
             -1,
         )
-        plane = plane - step.clamp(-0.5, 0.5)
+        plane[active] = guess.detach() - step.clamp(-0.5, 0.5)
+        active = active[(step.abs() > 1e-12).any(-1)]
+        if len(active) == 0:
+            break
     residual = (distort(distortion, plane) - flat).norm(dim=-1)
     valid = (residual < 1e-5) & plane.isfinite().all(-1) & (plane.norm(dim=-1) < fold_radius(distortion))
     return plane.to(distorted.dtype).reshape(distorted.shape), valid.reshape(distorted.shape[:-1])
@@ -117,6 +120,7 @@ def fold_radius(distortion: Distortion) -> float:
 
 def _smallest_positive_root(coefficients: np.ndarray) -> float:
     """Return the smallest positive real root of a polynomial (constant term first), or infinity."""
-    roots = np.polynomial.Polynomial(np.trim_zeros(coefficients, "b")).roots()
+    # A vanishing leading term has its roots far outside any lens, but ruins the others numerically.
+    roots = np.polynomial.Polynomial(np.polynomial.polynomial.polytrim(coefficients, tol=1e-12)).roots()
     real = roots[np.abs(roots.imag) < 1e-9 * (1 + np.abs(roots))].real
     return float(min(real[real > 0], default=np.inf))

@@ -80,8 +80,6 @@ def read_header(path: Path) -> ImageHeader:
     Raises:
         BadInputError: not a readable image.
     """
-    if (pixels := _deep_tiff(path)) is not None:
-        return ImageHeader(pixels.shape[1], pixels.shape[0], 1, Exif())
     with _opened(path) as opened:
         exif = opened.getexif()
         return ImageHeader(*opened.size, exif_orientation(exif), read_exif(exif))
@@ -93,8 +91,6 @@ def check_decodes(path: Path) -> None:
     Raises:
         BadInputError: the file is damaged or cut short.
     """
-    if _deep_tiff(path) is not None:
-        return
     with _opened(path) as opened:
         opened.draft("L", (1, 1))  # a JPEG is parsed to its end but only one coefficient a block is transformed
         opened.load()
@@ -108,12 +104,11 @@ def decode(path: Path, orientation: int = 1) -> tuple[Image, Mask | None]:
     Raises:
         BadInputError: the file is damaged, cut short or not an image.
     """
-    if (pixels := _deep_tiff(path)) is not None:
-        alpha = pixels[..., 3] if pixels.shape[2] == 4 else None
-        rgb = pixels[..., :3]
-    else:
-        with _opened(path) as opened:
-            rgb, alpha = _to_rgb(opened)
+    with _opened(path) as opened:
+        is_deep = opened.mode in {"RGB", "RGBA"} and ";16" in str(opened.tile)
+        opened.load()
+        deep = _sixteen_bit_colors(path) if is_deep else None
+        rgb, alpha = _to_rgb(opened) if deep is None else (deep[..., :3], deep[..., 3] if deep.shape[2] == 4 else None)
     opaque = None if alpha is None else torch.from_numpy(turned(alpha >= 0.5, orientation))
     return torch.from_numpy(turned(rgb, orientation)), opaque
 
@@ -166,16 +161,9 @@ def _to_rgb(opened: Pillow.Image) -> tuple[np.ndarray, np.ndarray | None]:
     return np.asarray(opened.convert("RGB"), dtype=np.float32) / 255, None
 
 
-def _deep_tiff(path: Path) -> np.ndarray | None:
-    """Return [h, w, 3 or 4] in [0, 1] of a TIFF with 16 bits a colour, which Pillow cannot open; else None."""
-    if path.suffix.lower() not in {".tif", ".tiff"} or not path.is_file():
-        return None
-    try:
-        with Pillow.open(path):
-            return None
-    except (Pillow.UnidentifiedImageError, OSError):
-        pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED | cv2.IMREAD_IGNORE_ORIENTATION)
+def _sixteen_bit_colors(path: Path) -> np.ndarray | None:
+    """Return [h, w, 3 or 4] in [0, 1] of a TIFF or PNG of which Pillow keeps only the upper 8 bits; None if not one."""
+    pixels = cv2.imread(str(path), cv2.IMREAD_UNCHANGED)
     if pixels is None or pixels.ndim != 3 or pixels.dtype != np.uint16:
         return None
-    order = [2, 1, 0, 3][: pixels.shape[2]]
-    return pixels[..., order].astype(np.float32) / 65535
+    return pixels[..., [2, 1, 0, 3][: pixels.shape[2]]].astype(np.float32) / 65535

@@ -5,6 +5,8 @@ from functools import lru_cache
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Bool
+from torch import Tensor
 
 from ..camera import Camera, pixel_centers
 from ..distortion import Distortion, distort, fold_radius
@@ -44,8 +46,8 @@ def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
         )
     if view.distortion is not None and not view.distortion.is_none:
         image, valid = _undistorted(image, valid, view.camera, view.distortion)
-    image, valid, camera = _downsampled(image, valid, view.camera, long_side)
-    return Photograph(name=view.name, image=image, valid=valid, camera=camera)
+    photograph = Photograph(name=view.name, image=image, valid=valid, camera=view.camera)
+    return photograph if long_side is None else _downsampled(photograph, long_side)
 
 
 def load_pixels(view: View) -> tuple[Image, Mask | None]:
@@ -67,12 +69,21 @@ def load_mask(view: View, image: Image) -> Mask:
     """
     if view.mask is None:
         return torch.ones(image.shape[:2], dtype=torch.bool)
-    mask = view.mask if isinstance(view.mask, torch.Tensor) else decode_mask(view.mask, view.orientation)
+    if isinstance(view.mask, torch.Tensor):
+        return fitting_mask(view.mask, image, f"the mask of {view.name}")
+    return fitting_mask(decode_mask(view.mask, view.orientation), image, str(view.mask))
+
+
+def fitting_mask(mask: Bool[Tensor, "mask_h mask_w"], image: Image, described: str) -> Mask:
+    """Return the mask, which must have the size of its photograph.
+
+    Raises:
+        BadInputError: it has another size; names it as `described`.
+    """
     if mask.shape != image.shape[:2]:
-        name = f"of {view.name}" if isinstance(view.mask, torch.Tensor) else view.mask
         raise BadInputError(
-            f"The mask {name} has {mask.shape[1]} x {mask.shape[0]} pixels, its photograph "
-            f"{image.shape[1]} x {image.shape[0]}. A mask needs the size of its photograph."
+            f"A mask needs the size of its photograph: {described} has {mask.shape[1]} x {mask.shape[0]} pixels, the "
+            f"photograph {image.shape[1]} x {image.shape[0]}. Resize it, or leave it out."
         )
     return mask
 
@@ -104,12 +115,18 @@ def _source_pixels(
     return (x.contiguous().numpy(), y.contiguous().numpy()), unfolded.numpy()
 
 
-def _downsampled(image: Image, valid: Mask, camera: Camera, long_side: int | None) -> tuple[Image, Mask, Camera]:
-    """Return image, mask and camera at most `long_side` pixels long; a pixel counts if all of its area does."""
+def _downsampled(photograph: Photograph, long_side: int) -> Photograph:
+    """Return a photograph of at most `long_side` pixels; a pixel counts if all of its area does."""
+    camera = photograph.camera
     longest = max(camera.width, camera.height)
-    if long_side is None or longest <= long_side:
-        return image, valid, camera
-    size = tuple(max(1, round(side * long_side / longest)) for side in (camera.width, camera.height))
-    picture = cv2.resize(image.numpy(), size, interpolation=cv2.INTER_AREA)
-    counts = cv2.resize(valid.numpy().astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return torch.from_numpy(picture.clip(0, 1)), torch.from_numpy(counts > 0.999), camera.resized(*size)
+    if longest <= long_side:
+        return photograph
+    size = (max(1, round(camera.width * long_side / longest)), max(1, round(camera.height * long_side / longest)))
+    picture = cv2.resize(photograph.image.numpy(), size, interpolation=cv2.INTER_AREA)
+    counts = cv2.resize(photograph.valid.numpy().astype(np.float32), size, interpolation=cv2.INTER_AREA)
+    return Photograph(
+        name=photograph.name,
+        image=torch.from_numpy(picture.clip(0, 1)),
+        valid=torch.from_numpy(counts > 0.999),
+        camera=camera.resized(*size),
+    )

@@ -5,7 +5,6 @@ from functools import lru_cache
 
 import numpy as np
 import torch
-from torch import Tensor
 
 from ..data.photograph import load_pixels
 from ..progress import Progress
@@ -35,7 +34,7 @@ def match_with(
     @lru_cache(_PHOTOGRAPHS_IN_MEMORY)
     def photograph(index: int) -> tuple[Image, Mask]:
         image, opaque = load_pixels(views[index])
-        return image, counting(views[index], image, opaque, masks)
+        return image, counting(views[index], image, opaque, masks.get(views[index].name))
 
     gathered = [_Gathered() for _ in views]
     matches = {}
@@ -44,25 +43,21 @@ def match_with(
         searched = searched_size(first, config.max_image_size_px), searched_size(second, config.max_image_size_px)
         found = matcher(*searched)
         order = torch.argsort(found.confidence, descending=True)
-        a = _in_photograph(found.first_px[order], searched[0], first)
-        b = _in_photograph(found.second_px[order], searched[1], second)
+        shrunk = first.shape[1] / searched[0].shape[1], second.shape[1] / searched[1].shape[1]
+        a = found.first_px[order].detach().cpu().double().numpy() * shrunk[0]
+        b = found.second_px[order].detach().cpu().double().numpy() * shrunk[1]
         keep = at_pixels(first_valid.numpy(), a) & at_pixels(second_valid.numpy(), b)
         a, b = a[keep], b[keep]
+        # The most confident come first, and np.unique keeps the first of several for one feature.
         numbers = np.stack(
-            (gathered[i].add(a, first, searched[0]), gathered[j].add(b, second, searched[1])), axis=1
-        )  # the most confident first, so np.unique keeps that one of several for one feature
+            (gathered[i].add(a, first, shrunk[0] * _CELL_PX), gathered[j].add(b, second, shrunk[1] * _CELL_PX)), axis=1
+        )
         for side in (0, 1):
             numbers = numbers[np.sort(np.unique(numbers[:, side], return_index=True)[1])]
         matches[i, j] = numbers
         progress("Matching photographs", done, len(pairs))
     sizes = [photograph(index)[0].shape for index in range(len(views))]
     return [one.features(*size[:2]) for one, size in zip(gathered, sizes, strict=True)], matches
-
-
-def _in_photograph(pixels: Tensor, searched: Image, photograph: Image) -> np.ndarray:
-    """Return positions of the searched picture in pixels of the whole photograph."""
-    ratio = [photograph.shape[1] / searched.shape[1], photograph.shape[0] / searched.shape[0]]
-    return pixels.detach().cpu().double().numpy() * ratio
 
 
 class _Gathered:
@@ -72,10 +67,10 @@ class _Gathered:
         self._number_of_cell: dict[tuple[int, int], int] = {}
         self._sums: list[np.ndarray] = []
 
-    def add(self, pixels: np.ndarray, photograph: Image, searched: Image) -> np.ndarray:
+    def add(self, pixels: np.ndarray, photograph: Image, cell_px: float) -> np.ndarray:
         """Return the feature number of each find [m, 2]."""
         colors = at_pixels(photograph.numpy(), pixels)
-        cells = np.floor(pixels * (searched.shape[1] / photograph.shape[1]) / _CELL_PX).astype(int)
+        cells = np.floor(pixels / cell_px).astype(int)
         numbers = np.empty(len(pixels), dtype=int)
         for index, (cell, pixel, color) in enumerate(zip(cells, pixels, colors, strict=True)):
             number = self._number_of_cell.setdefault((int(cell[0]), int(cell[1])), len(self._sums))

@@ -98,8 +98,8 @@ def _estimate(
     if model is None or len(placed) < _FEWEST:
         raise NothingUsableError(
             f"The camera poses of {scene.source} could not be found: {len(placed)} of {len(scene.views)} photographs "
-            f"could be placed, at least {_FEWEST} are needed. {' '.join(notes)} Take sharp photographs of one place with "
-            "much overlap while moving sideways, not only turning; for frames of a video, try sequential matching."
+            f"could be placed, at least {_FEWEST} are needed. {' '.join(notes)} Take sharp photographs of one place "
+            "with much overlap while moving sideways, not only turning; for frames of a video, try sequential matching."
         )
     known = {views[i].name: _posed(views[i], image, model.cameras[image.camera_id]) for i, image in placed.items()}
     return replace(

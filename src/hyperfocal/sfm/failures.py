@@ -7,7 +7,7 @@ from scipy.sparse.csgraph import connected_components
 from ..data.listed import some_of
 
 # COLMAP keeps no pair below 15 inliers and registers no photograph below 30 matches with known points.
-_FEW_FEATURES = 200
+_FEW_FEATURES = 100
 
 
 def failure_notes(names: list[str], features: list[int], matches: np.ndarray, registered: set[int]) -> tuple[str, ...]:

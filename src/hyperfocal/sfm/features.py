@@ -3,15 +3,17 @@
 import os
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
 import torch
+from jaxtyping import Bool, Float
+from torch import Tensor
 
 from ..data.images import grey_uint8
 from ..data.listed import some_of
-from ..data.photograph import load_mask, load_pixels
+from ..data.photograph import fitting_mask, load_mask, load_pixels
 from ..errors import BadInputError
 from ..progress import Progress
 from ..scene import View
@@ -62,7 +64,7 @@ def find_features(
             image, opaque = load_pixels(view)
         except BadInputError:
             return None
-        return _features(image, counting(view, image, opaque, masks), config.max_image_size_px, count)
+        return _features(image, counting(view, image, opaque, masks.get(view.name)), config.max_image_size_px, count)
 
     found = []
     with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
@@ -77,15 +79,15 @@ def find_features(
     )
 
 
-def counting(view: View, image: Image, opaque: Mask | None, masks: Mapping[str, Mask]) -> Mask:
-    """Return where a photograph may have features: opaque, and inside its own mask and the one in `masks`."""
+def counting(view: View, image: Image, opaque: Mask | None, mask: Bool[Tensor, "mask_h mask_w"] | None) -> Mask:
+    """Return where a photograph may have features: opaque, and inside its own mask and the one given."""
     valid = load_mask(view, image)
-    if view.name in masks:
-        valid = valid & load_mask(replace(view, mask=masks[view.name]), image)
+    if mask is not None:
+        valid = valid & fitting_mask(mask, image, f"the mask given for {view.name}")
     return valid if opaque is None else valid & opaque
 
 
-def searched_size(image: Image, max_image_size_px: int) -> Image:
+def searched_size(image: Image, max_image_size_px: int) -> Float[Tensor, "small_h small_w 3"]:
     """Return a photograph at no more than the given long side."""
     height, width = image.shape[:2]
     ratio = max(height, width) / max_image_size_px
