@@ -24,6 +24,7 @@ from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
+ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
 
 
@@ -116,6 +117,9 @@ class Bench:
     config: Annotated[BenchConfig, tyro.conf.arg(name="")] = BenchConfig()  # noqa: RUF009
 
 
+COMMANDS: dict[str, type] = {
+    kind.__name__.lower(): kind for kind in (Reconstruct, Render, Evaluate, Info, Demo, Doctor, Bench)
+}
 Arguments: TypeAlias = Reconstruct | Render | Evaluate | Info | Demo | Doctor | Bench
 
 
@@ -154,17 +158,17 @@ def parse(words: Sequence[str]) -> Arguments:
     if list(words) == ["--version"]:
         Console(highlight=False).print(f"hyperfocal {__version__}")
         raise SystemExit(0)
-    kinds = (_starting_from(_base_config(words)), Render, Evaluate, Info, Demo, Doctor, Bench)
-    choices = [Annotated[kind, tyro.conf.subcommand(kind.__name__.lower())] for kind in kinds]
-    command: Any = Union[tuple(choices)]  # noqa: UP007
-    return tyro.cli(
-        command,
-        args=list(words),
-        prog="hyperfocal",
-        description="Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted.",
-        # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
-        config=(tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff),
-    )
+    if not words or words[0] not in COMMANDS:
+        # Only for what it says: the list of commands, on demand or as a hint.
+        choices = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()]
+        command: Any = Union[tuple(choices)]  # noqa: UP007
+        tyro.cli(command, args=words, prog="hyperfocal", description=ABOUT)
+        raise AssertionError("without a command, the line above leaves")
+    name, *rest = words
+    kind = _starting_from(_base_config(rest)) if name == "reconstruct" else COMMANDS[name]
+    # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
+    rules = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
+    return tyro.cli(kind, args=rest, prog=f"hyperfocal {name}", config=rules)
 
 
 def _starting_from(config: ReconstructConfig) -> type[Reconstruct]:

@@ -45,7 +45,7 @@ def line_chart(title: str, series: list[Series], *, x_label: str, y_label: str) 
             floor = f"L{points[-1][0]:.1f},{HEIGHT - BOTTOM}L{points[0][0]:.1f},{HEIGHT - BOTTOM}Z"
             parts.append(f'<path class="area" d="{path}{floor}"/>')
         parts.append(f'<path class="{escape(one.style)}" d="{path}"><title>{escape(one.label)}</title></path>')
-    caption = f"<b>{escape(title)}</b> <span>{escape(y_label)} over {escape(x_label)}</span>"
+    caption = f"<b>{escape(title)}</b> <span>{escape(y_label)}, by {escape(x_label)}</span>"
     return f"<figure><figcaption>{caption}</figcaption>{''.join(parts)}</svg></figure>"
 
 

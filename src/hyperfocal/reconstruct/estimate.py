@@ -97,9 +97,9 @@ def measure_step() -> StepCost:
     times = {sample: _median_step(*sample) for sample in SAMPLES}
     (few, small), (many, _), (_, large) = SAMPLES
     base = times[few, small]
-    per_gaussian = max(times[many, small] - base, 0) / (many - few)
-    per_pixel = max(times[few, large] - base, 0) / (large**2 - small**2)
-    return StepCost(max(base - few * per_gaussian - small**2 * per_pixel, 0), per_gaussian, per_pixel)
+    per_gaussian = max(times[many, small] - base, 0.0) / (many - few)
+    per_pixel = max(times[few, large] - base, 0.0) / (large**2 - small**2)
+    return StepCost(max(base - few * per_gaussian - small**2 * per_pixel, 0.0), per_gaussian, per_pixel)
 
 
 def _median_step(count: int, side: int) -> float:

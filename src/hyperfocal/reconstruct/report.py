@@ -250,13 +250,15 @@ def _course(result: Result) -> str:
     loss = Series(steps, [point.loss for point in result.curve], "loss")
     count = Series(steps, [float(point.gaussians) for point in result.curve], "Gaussians")
     charts = [
-        line_chart("Training loss", [loss], x_label="steps", y_label="mean of recent steps"),
-        line_chart("Gaussians", [count], x_label="steps", y_label="count"),
+        line_chart("Training loss", [loss], x_label="step", y_label="smoothed"),
+        line_chart("Gaussians", [count], x_label="step", y_label="count"),
     ]
     if result.seconds:
         total = f"{duration(sum(result.seconds.values()))} in all"
         charts.append(share_bar("Time", dict(result.seconds), total).replace("<figure>", '<figure class="wide">', 1))
-    return f'<h2>The fit</h2><p class="about"></p><div class="charts">{"".join(charts)}</div>'
+    coarse = len(result.config.fit.resolution) > 1
+    about = '<p class="about">The loss jumps where the photographs grow to their next size.</p>' if coarse else ""
+    return f'<h2>The fit</h2>{about}<div class="charts">{"".join(charts)}</div>'
 
 
 def _notes(notes: tuple[str, ...]) -> str:
