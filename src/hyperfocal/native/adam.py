@@ -55,10 +55,9 @@ def adam_step_(
         _adam_step_in_torch(*moved, step, learning_rate, beta1, beta2, epsilon, rows)
         return
     rates = learning_rate if isinstance(learning_rate, Tensor) else torch.tensor([learning_rate], dtype=torch.float32)
-    _core.adam_step(
-        *(t.detach().flatten(1) if t.dim() > 1 else t.detach().unsqueeze(1) for t in moved),
-        rates.detach().contiguous(), rows, step, beta1, beta2, epsilon, threads or torch.get_num_threads(),
-    )  # fmt: skip
+    p, g, m, v = (t.detach().flatten(1) if t.dim() > 1 else t.detach().unsqueeze(1) for t in moved)
+    rates = rates.detach().contiguous()
+    _core.adam_step(p, g, m, v, rates, rows, step, beta1, beta2, epsilon, threads or torch.get_num_threads())
     # The core writes behind autograd's back: a graph that still needs the old values must notice.
     torch.autograd.graph.increment_version((parameter, first_moment, second_moment))
 

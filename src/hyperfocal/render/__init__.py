@@ -1,7 +1,7 @@
 """`render`: Gaussians and a camera in, a picture with depth out. Each backend is a twin of the reference."""
 
 from dataclasses import replace
-from typing import Literal, TypeAlias
+from typing import Any, Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -94,4 +94,5 @@ def _check_views(options: RenderOptions, v: int, n: int) -> None:
 
 def _first_view(rendering: Rendering) -> Rendering:
     """Return the rendering of a batch of one without its view dimension."""
-    return Rendering(**{name: None if t is None else t[0] for name, t in vars(rendering).items()})
+    first: dict[str, Any] = {name: None if t is None else t[0] for name, t in vars(rendering).items()}
+    return Rendering(**first)

@@ -4,6 +4,7 @@ Source: Zwicker et al. 2001 (EWA splatting) as used by Kerbl et al. 2023; equati
 """
 
 from dataclasses import dataclass
+from typing import Any
 
 import torch
 from jaxtyping import Bool, Float
@@ -41,8 +42,9 @@ def render_reference(
 ) -> Rendering:
     """Render a batch of views; memory grows with Gaussians x pixels."""
     views = [_render_view(gaussians, camera[i], background[i], options, i) for i in range(len(background))]
-    stacked = {name: [getattr(view, name) for view in views] for name in vars(views[0])}
-    return Rendering(**{name: None if t[0] is None else torch.stack(t) for name, t in stacked.items()})
+    fields = {name: [getattr(view, name) for view in views] for name in vars(views[0])}
+    stacked: dict[str, Any] = {name: None if t[0] is None else torch.stack(t) for name, t in fields.items()}
+    return Rendering(**stacked)
 
 
 def project_gaussians(
