@@ -9,18 +9,21 @@ from PIL import Image as PillowImage
 from rich.console import Console
 from rich.table import Table
 
+from ..camera import Camera
 from ..color import to_uint8
 from ..data import read_scene
 from ..errors import BadInputError, NothingUsableError
 from ..files import write_text
+from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct.evaluation import evaluate as evaluate_result
 from ..reconstruct.folder import new_folder
 from ..reconstruct.photo_size import reduced_camera
-from ..reconstruct.result import Result, read_result
+from ..reconstruct.result import read_result
 from ..reconstruct.scores import Table as Scores
 from ..reconstruct.scores import ViewScore, plain_from_score
 from ..render import render as render_view
+from ..rendering import Rendering
 from .display import say, show_next
 
 DEPTH_MARK = "depth.json"  # beside the renders: what the numbers in the depth pictures mean
@@ -37,16 +40,15 @@ def render(
         if not views:
             raise NothingUsableError(f"{result} has no cameras to render from.")
         names = _file_names([view.name for view in views])
-        farthest = _farthest(loaded)
-        for i, (view, name) in enumerate(zip(views, names, strict=True)):
-            assert view.camera is not None
-            camera = reduced_camera(view.camera, long_side or loaded.config.long_side)
-            with torch.no_grad():
-                rendering = render_view(loaded.gaussians, camera)
+        cameras = [reduced_camera(view.camera, long_side or loaded.config.long_side) for view in views if view.camera]
+        # One scale for all depth pictures, so that they compare; for that, the largest depth must be known first.
+        farthest = max(float(_rendered(loaded.gaussians, camera).depth_median.max()) for camera in cameras) or 1.0
+        for i, (camera, name) in enumerate(zip(cameras, names, strict=True)):
+            rendering = _rendered(loaded.gaussians, camera)
             path = folder / name
             path.parent.mkdir(parents=True, exist_ok=True)
             PillowImage.fromarray(to_uint8(rendering.color).numpy()).save(f"{path}.png")
-            steps = (rendering.depth_median / farthest).clamp(0, 1) * DEPTH_STEPS
+            steps = rendering.depth_median / farthest * DEPTH_STEPS
             PillowImage.fromarray(steps.round().numpy().astype(np.uint16)).save(f"{path}.depth.png")
             progress("rendering", i + 1, len(views))
         unit = {"units_per_step": farthest / DEPTH_STEPS, "metres_per_unit": loaded.scene.metres_per_unit}
@@ -94,14 +96,9 @@ def _show_scores(table: Scores, console: Console) -> None:
         say(console, table.lpips_obstacle, "dim")
 
 
-def _farthest(result: Result) -> float:
-    """Return the largest camera z of a Gaussian's centre: no depth of a render lies beyond it."""
-    farthest = 0.0
-    for view in result.scene.posed_views:
-        assert view.camera is not None
-        pose = view.camera.world_to_camera
-        farthest = max(farthest, float((result.gaussians.means @ pose[2, :3] + pose[2, 3]).max()))
-    return farthest or 1.0
+def _rendered(gaussians: Gaussians, camera: Camera) -> Rendering:
+    with torch.no_grad():
+        return render_view(gaussians, camera)
 
 
 def _file_names(views: list[str]) -> list[str]:
