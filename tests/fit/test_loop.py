@@ -1,5 +1,6 @@
 """The fit as a whole, on small scenes with a known answer."""
 
+from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -53,10 +54,7 @@ def perturbed(g: Gaussians) -> Gaussians:
 
 
 def last(steps: Iterator[Step]) -> Step:
-    step = next(steps)
-    for step in steps:
-        pass
-    return step
+    return deque(steps, maxlen=1).pop()
 
 
 def quality(gaussians: Gaussians, photograph: Photograph) -> float:
