@@ -1,0 +1,1 @@
+"""Captures with exact truth, rendered from scenes made of numbers: `python -m hyperfocal.synthetic OUT`."""

@@ -1,0 +1,206 @@
+"""Renders a still life into a capture: photographs, exact depth and exact cameras in a folder."""
+
+import dataclasses
+import io
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any, Literal
+
+import numpy as np
+from jaxtyping import Float, Float32
+
+from ..errors import BadInputError
+from ..files import write_bytes
+from . import cameras
+from .cameras import CameraPath
+from .mitsuba_scene import (
+    SAMPLES_PER_PASS,
+    CaptureLens,
+    load_mitsuba,
+    mitsuba_scene,
+    render_light,
+    trace_depth,
+)
+from .still_life import build_still_life
+
+DEPTH_UNIT = 1e-4  # metres a step of the 16-bit depth pictures
+EXIF_IFD, EXIF_FOCAL_LENGTH, EXIF_FOCAL_LENGTH_35MM, EXIF_F_NUMBER = 0x8769, 0x920A, 0xA405, 0x829D
+EXIF_MAKE, EXIF_MODEL = 0x010F, 0x0110
+
+
+@dataclasses.dataclass(frozen=True)
+class CaptureFiles:
+    """What a capture writes besides cameras.json and transforms.json."""
+
+    photographs: Literal["png8", "png16", "jpeg"] = "png8"
+    jpeg_quality: int = 92
+    linear: bool = False  # also linear/NAME.npz, float32 `linear` [h, w, 3]
+    depth: Literal["png16", "npz", "none"] = "png16"  # npz holds float32 `z` [h, w], metres
+    cameras: bool = True
+
+
+def render_capture(
+    out_dir: Path,
+    *,
+    scene_seed: int = 0,
+    views: int = 24,
+    width: int = 320,
+    height: int = 240,
+    samples: int = 256,
+    lens: CaptureLens | None = None,
+    focal_length_35mm: float = 35.0,
+    path_seed: int = 0,
+    render_seed: int = 0,
+    variant: str = "scalar_rgb",
+    files: CaptureFiles | None = None,
+    detail: float = 1.0,
+    on_progress: Callable[[int, int], None] | None = None,
+) -> CameraPath:
+    """Render a still life from a loop of cameras into `out_dir` and return the cameras.
+
+    Args:
+        out_dir: Made if missing; files of the same names are replaced, each at once.
+        scene_seed: Which still life.
+        views: Photographs.
+        width: Pixels.
+        height: Pixels.
+        samples: Light paths a pixel; above `SAMPLES_PER_PASS`, in whole passes of that many.
+        lens: Thin lens for the photographs; `None` is the pinhole. Depth is always that of the pinhole.
+        focal_length_35mm: Millimetres for a frame 36 mm wide.
+        path_seed: Unevenness of the camera path.
+        render_seed: Noise; the same seed and variant give the same files.
+        variant: Of Mitsuba.
+        files: Which files in which form.
+        detail: Factor on the resolution of all textures.
+        on_progress: Called with passes done and passes in all.
+    """
+    files = files or CaptureFiles()
+    mitsuba = load_mitsuba(variant)
+    scene = mitsuba_scene(mitsuba, build_still_life(scene_seed, detail=detail))
+    poses = cameras.two_ring_path(views, seed=path_seed)
+    path = CameraPath(poses, cameras.intrinsics(width, height, focal_length_35mm), width, height)
+    passes = max(round(samples / SAMPLES_PER_PASS), 1)
+    names = []
+    for view, world_to_camera in enumerate(poses):
+        total = np.zeros((height, width, 3))
+        for number in range(passes):
+            seed = int(np.random.SeedSequence([render_seed, view, number]).generate_state(1)[0] >> 1)
+            total += render_light(
+                mitsuba,
+                scene,
+                world_to_camera,
+                path.K,
+                (width, height),
+                samples=min(samples, SAMPLES_PER_PASS),
+                seed=seed,
+                lens=lens,
+            )
+            if on_progress:
+                on_progress(view * passes + number + 1, views * passes)
+        names.append(_write_photograph(out_dir, f"{view:04d}", total / passes, files, focal_length_35mm, lens))
+        if files.depth != "none":
+            _write_depth(
+                out_dir, f"{view:04d}", trace_depth(mitsuba, scene, world_to_camera, path.K, (width, height)), files
+            )
+    if files.cameras:
+        write_cameras(out_dir, names, path, depth=files.depth)
+    return path
+
+
+def _write_photograph(
+    out_dir: Path,
+    stem: str,
+    linear: Float[np.ndarray, "h w 3"],
+    files: CaptureFiles,
+    focal_length_35mm: float,
+    lens: CaptureLens | None,
+) -> str:
+    """Write one photograph and return its path from `out_dir`."""
+    import cv2
+    import torch
+    from PIL import Image
+
+    from ..color import srgb_from_linear
+
+    encoded = srgb_from_linear(torch.from_numpy(np.clip(linear, 0, 1))).numpy()
+    if files.linear:
+        buffer = io.BytesIO()
+        np.savez_compressed(buffer, linear=linear.astype(np.float32))
+        _write(out_dir / "linear" / f"{stem}.npz", buffer.getvalue())
+    eight = np.round(encoded * 255).astype(np.uint8)
+    buffer = io.BytesIO()
+    if files.photographs == "jpeg":
+        exif = Image.Exif()
+        exif[EXIF_MAKE], exif[EXIF_MODEL] = "hyperfocal", "hyperfocal synthetic"
+        details = exif.get_ifd(EXIF_IFD)
+        details[EXIF_FOCAL_LENGTH], details[EXIF_FOCAL_LENGTH_35MM] = focal_length_35mm, round(focal_length_35mm)
+        if lens:
+            details[EXIF_F_NUMBER] = focal_length_35mm / 2000 / lens.aperture_radius
+        Image.fromarray(eight).save(buffer, "JPEG", quality=files.jpeg_quality, subsampling=0, optimize=True, exif=exif)
+        name = f"{stem}.jpg"
+    elif files.photographs == "png8":
+        Image.fromarray(eight).save(buffer, "PNG", optimize=True)
+        name = f"images/{stem}.png"
+    else:
+        done, data = cv2.imencode(".png", np.round(encoded[..., ::-1] * 65535).astype(np.uint16))
+        assert done
+        buffer.write(data.tobytes())
+        name = f"images/{stem}.png"
+    _write(out_dir / name, buffer.getvalue())
+    return name
+
+
+def _write_depth(out_dir: Path, stem: str, z: Float32[np.ndarray, "h w"], files: CaptureFiles) -> None:
+    """Write the camera z of one view."""
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    if files.depth == "npz":
+        np.savez_compressed(buffer, z=z)
+        _write(out_dir / "depth" / f"{stem}.npz", buffer.getvalue())
+        return
+    steps = np.round(z.astype(float) / DEPTH_UNIT)
+    if steps.max() > 65535:
+        raise BadInputError(
+            f"Depth of view {stem} reaches {z.max():.2f} m, beyond {65535 * DEPTH_UNIT:.2f} m of png16; use npz."
+        )
+    Image.fromarray(steps.astype(np.uint16)).save(buffer, "PNG", optimize=True)
+    _write(out_dir / "depth" / f"{stem}.png", buffer.getvalue())
+
+
+def write_cameras(out_dir: Path, names: list[str], path: CameraPath, *, depth: Literal["png16", "npz", "none"]) -> None:
+    """Write cameras.json (OpenCV world_to_camera) and transforms.json (nerfstudio: OpenGL camera-to-world)."""
+    size = {"width": path.width, "height": path.height}
+    views = [
+        {"image": name, **size, "K": path.K.tolist(), "world_to_camera": pose.tolist()}
+        for name, pose in zip(names, path.world_to_camera, strict=True)
+    ]
+    plain: dict[str, Any] = {"axes": "opencv", "units": "metres", "metres_per_unit": 1.0, "up": [0.0, 0.0, 1.0]}
+    plain |= {"photographs": ".", "views": views}
+    frames = []
+    for name, pose in zip(names, path.world_to_camera, strict=True):
+        frame = {"file_path": name, "transform_matrix": (np.linalg.inv(pose) @ np.diag([1.0, -1, -1, 1])).tolist()}
+        if depth != "none":
+            frame["depth_file_path"] = f"depth/{Path(name).stem}.{depth[:3]}"
+        frames.append(frame)
+    nerfstudio: dict[str, Any] = {
+        "camera_model": "PINHOLE",
+        "fl_x": path.K[0, 0],
+        "fl_y": path.K[1, 1],
+        "cx": path.K[0, 2],
+        "cy": path.K[1, 2],
+        "w": path.width,
+        "h": path.height,
+        "frames": frames,
+    }
+    if depth == "png16":
+        plain = {"depth_unit_scale_factor": DEPTH_UNIT} | plain
+        nerfstudio = {"depth_unit_scale_factor": DEPTH_UNIT} | nerfstudio
+    _write(out_dir / "cameras.json", (json.dumps(plain, indent=1) + "\n").encode())
+    _write(out_dir / "transforms.json", (json.dumps(nerfstudio, indent=1) + "\n").encode())
+
+
+def _write(target: Path, data: bytes) -> None:
+    target.parent.mkdir(parents=True, exist_ok=True)
+    write_bytes(target, data)
