@@ -8,9 +8,10 @@ import numpy as np
 import pycolmap
 import pytest
 import torch
+from PIL import Image
 
 from hyperfocal.camera import project
-from hyperfocal.data import read_scene
+from hyperfocal.data import load_photograph, read_scene
 from hyperfocal.data.colmap import read_colmap
 from hyperfocal.data.colmap_cameras import colmap_parameters
 from hyperfocal.data.colmap_files import read_cameras, read_images, read_points
@@ -81,7 +82,10 @@ def test_text_equals_binary_equals_pycolmap(scene_folder: Path):
         ours = plane if distortion is None else distort(distortion, plane)
         ours = ours * b.camera.focal_px + b.camera.center_px
         rays = np.concatenate((plane.numpy(), np.ones((20, 1))), axis=1)
-        np.testing.assert_allclose(ours.numpy(), image.camera.img_from_cam(rays), atol=1e-4)
+        assert image.camera is not None
+        theirs_px = image.camera.img_from_cam(rays)
+        assert theirs_px is not None
+        np.testing.assert_allclose(ours.numpy(), theirs_px, atol=1e-4)
     assert binary.points is not None
     assert text.points is not None
     positions = [theirs.points3D[i].xyz for i in sorted(theirs.points3D)]
@@ -97,6 +101,7 @@ def test_a_point_lands_where_colmap_projects_it(scene_folder: Path):
     assert camera is not None
     pixels, _ = project(camera, torch.tensor([[0.3, -0.2, 0.1]]))
     expected = theirs.find_image_with_name("00.png").project_point(np.array([0.3, -0.2, 0.1]))
+    assert expected is not None
     np.testing.assert_allclose(pixels[0].numpy(), expected, atol=1e-4)
 
 
@@ -161,7 +166,7 @@ def test_a_changed_byte_gives_a_scene_or_bad_input(scene_folder: Path):
     for name in ("cameras.bin", "images.bin"):
         file = scene_folder / "binary" / "sparse" / "0" / name
         whole = file.read_bytes()
-        for at in range(0, len(whole), 5):
+        for at in range(0, len(whole), 11):
             file.write_bytes(whole[:at] + bytes([whole[at] ^ 0xFF]) + whole[at + 1 :])
             try:
                 read_colmap(scene_folder / "binary")
@@ -218,3 +223,20 @@ def test_a_smaller_copy_of_the_photographs_scales_the_cameras(scene_folder: Path
     assert (camera.width, camera.height) == (32, 24)
     torch.testing.assert_close(camera.focal_px, torch.tensor([30.0, 30.0]))
     torch.testing.assert_close(camera.center_px, torch.tensor([19.0, 10.0]))
+
+
+@pytest.mark.parametrize(("size", "orientation"), [((32, 24), 1), ((24, 32), 6)])
+def test_photographs_are_turned_only_if_the_camera_saw_them_upright(
+    scene_folder: Path, size: tuple[int, int], orientation: int
+):
+    exif = Image.Exif()
+    exif[0x0112] = 6
+    with Image.open(scene_folder / "images" / "00.png") as stored:
+        stored.save(scene_folder / "images" / "00.png", exif=exif)
+    text = scene_folder / "text" / "sparse" / "0" / "cameras.txt"
+    text.write_text(text.read_text().replace("1 PINHOLE 32 24", f"1 PINHOLE {size[0]} {size[1]}"))
+    view = read_scene(scene_folder / "text").views[0]
+    assert view.camera is not None
+    assert (view.camera.width, view.camera.height) == size
+    assert view.orientation == orientation
+    assert load_photograph(view).image.shape == (size[1], size[0], 3)

@@ -105,7 +105,7 @@ def decode(path: Path, orientation: int = 1) -> tuple[Image, Mask | None]:
         BadInputError: the file is damaged, cut short or not an image.
     """
     with _opened(path) as opened:
-        is_deep = opened.mode in {"RGB", "RGBA"} and ";16" in str(opened.tile)
+        is_deep = opened.mode in {"RGB", "RGBA"} and ";16" in str(getattr(opened, "tile", ""))
         opened.load()
         deep = _sixteen_bit_colors(path) if is_deep else None
         rgb, alpha = _to_rgb(opened) if deep is None else (deep[..., :3], deep[..., 3] if deep.shape[2] == 4 else None)

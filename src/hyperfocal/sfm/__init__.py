@@ -13,7 +13,7 @@ if TYPE_CHECKING:
 
 _HOMES = {"SfmConfig": "config", "estimate_poses": "estimate", "triangulate_points": "triangulate"}
 
-__all__ = list(_HOMES)
+__all__ = ["SfmConfig", "estimate_poses", "triangulate_points"]
 
 
 def __getattr__(name: str) -> object:

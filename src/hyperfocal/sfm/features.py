@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..data.images import grey_uint8
+from ..data.images import grey_uint8, read_header
 from ..data.listed import some_of
 from ..data.photograph import fitting_mask, load_mask, load_pixels
 from ..errors import BadInputError
@@ -23,6 +23,10 @@ from .config import SfmConfig
 # OpenCV divides it by its 3 layers an octave: COLMAP's peak threshold of 0.02 / 3.
 _CONTRAST = 0.02
 _CONTRAST_OF_FLAT_PHOTOGRAPHS = 0.005
+
+
+# Of photographs being decoded at a time. A pixel takes about 30 bytes while its colours become floats.
+_PIXELS_IN_MEMORY = 100_000_000
 
 
 @dataclass(frozen=True)
@@ -67,7 +71,7 @@ def find_features(
         return _features(image, counting(view, image, opaque, masks.get(view.name)), config.max_image_size_px, count)
 
     found = []
-    with ThreadPoolExecutor(config.threads or os.cpu_count()) as pool:
+    with ThreadPoolExecutor(_workers(views, config.threads)) as pool:
         for done, features in enumerate(pool.map(find, views), start=1):
             found.append(features)
             progress("Finding features", done, len(views))
@@ -77,6 +81,23 @@ def find_features(
         features=[features for features in found if features is not None],
         notes=(f"{len(damaged)} photographs cannot be decoded: {some_of(damaged)}.",) if damaged else (),
     )
+
+
+def _workers(views: tuple[View, ...], threads: int | None) -> int:
+    """Return how many photographs may be searched at a time without filling the memory."""
+    largest = max(1, *(_pixels(view) for view in views))
+    return max(1, min(threads or os.cpu_count() or 1, _PIXELS_IN_MEMORY // largest))
+
+
+def _pixels(view: View) -> int:
+    """Return the number of pixels of a photograph; 0 where the file does not say, which decoding it will report."""
+    if isinstance(view.image, Tensor):
+        return view.image.shape[0] * view.image.shape[1]
+    try:
+        header = read_header(view.image)
+    except BadInputError:
+        return 0
+    return header.width * header.height
 
 
 def counting(view: View, image: Image, opaque: Mask | None, mask: Bool[Tensor, "mask_h mask_w"] | None) -> Mask:
