@@ -1,8 +1,8 @@
 """Fit Gaussians to photographs whose cameras are known, one step at a time.
 
 `fit` is an iterator: printing, saving, drawing and stopping are up to you. The photographs are those of
-captures/still_life; give another folder with known cameras as the first argument. A few hundred steps only show that
-it works.
+captures/still_life; give another folder with known cameras as the first argument. This few steps and Gaussians only
+show that it works.
 """
 
 import sys
@@ -10,6 +10,7 @@ from pathlib import Path
 
 import hyperfocal as hf
 from hyperfocal import metrics
+from hyperfocal.fit import InitialConfig, McmcConfig
 from hyperfocal.scene import split_views
 
 folder = Path(sys.argv[1]) if len(sys.argv) > 1 else Path(__file__).parents[1] / "captures" / "still_life"
@@ -17,8 +18,9 @@ training, held_out = split_views(hf.read_scene(folder).posed_views, every=8)
 photographs = tuple(hf.load_photograph(view, long_side=160) for view in training)
 unseen = hf.load_photograph(held_out[0], long_side=160)
 
-gaussians = hf.initialize_gaussians(hf.Scene(source=folder, views=training))
-for step in hf.fit(photographs, gaussians, hf.FitConfig(steps=300)):
+config = hf.FitConfig(steps=300, densify=McmcConfig(cap=10_000), initial=InitialConfig(random_points=5_000))
+gaussians = hf.initialize_gaussians(hf.Scene(source=folder, views=training), config)
+for step in hf.fit(photographs, gaussians, config):
     if step.index % 100 == 0 or step.is_last:
         gaussians = step.gaussians()
         picture = hf.render(gaussians, unseen.camera).color
