@@ -1,4 +1,4 @@
-"""Photographs of a toy fox taken by hand with a phone: everything from photographs alone, with time and memory."""
+"""Photographs of a toy fox taken by hand with a phone, with the cameras of their transforms.json: quality and cost."""
 
 from pathlib import Path
 
@@ -17,7 +17,7 @@ def cells(config: BenchConfig) -> list[Cell]:
 
 
 def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
-    """Return the figures of a reconstruction from the photographs alone."""
-    photographs = read_scene(data_folder(config, "fox", "the photographs in images/") / "images")
-    result, figures = reconstruct_and_judge(photographs, settings(cell.seed, long_side=LONG_SIDE_PX), folder, progress)
-    return {"photographs": len(photographs.views), "registered": len(result.scene.posed_views), **figures}
+    """Return the figures of what `hyperfocal reconstruct --eval` makes of the folder."""
+    scene = read_scene(data_folder(config, "fox", "images/ and transforms.json"))
+    result, figures = reconstruct_and_judge(scene, settings(cell.seed, long_side=LONG_SIDE_PX), folder, progress)
+    return {"photographs": len(scene.views), "posed": len(result.scene.posed_views), **figures}
