@@ -65,7 +65,7 @@ def _arranged(rng: np.random.Generator, detail: float) -> list[Surface]:
         centres = centres + 0.4 * np.sum(overlap[..., None] * apart / distance[..., None], axis=1)
     surfaces = []
     for number, (thing, centre) in enumerate(zip(chosen, centres, strict=True)):
-        shift = np.array([*centre, 0.0025])
+        shift = np.array([*centre, 0.0025])  # above the chart, which lies 2 mm above the table
         surfaces += [
             dataclasses.replace(s, name=f"{number:02d}_{s.name}", mesh=moved(s.mesh, np.eye(3), shift))
             for s in thing.surfaces
@@ -80,10 +80,9 @@ def _wall(rng: np.random.Generator, detail: float, side: int, ground: Float[np.n
     corner = np.array([0.0, CORNER_DISTANCE, 0.0])
     along = np.array([side * np.cos(0.76), -np.sin(0.76), 0])  # 93 degrees between the walls
     right = along * side  # as seen from the room
-    inward = np.cross(right, [0, 0, -1.0]) * -1.0
-    inward = inward * np.sign(-inward[1])
-    left_end = corner + along * length if side < 0 else corner
     up = np.array([0, 0, 1.0])
+    inward = np.cross(right, up)
+    left_end = corner + along * length if side < 0 else corner
     wall = rectangle(left_end + up * height, right * length, -up * height)
     surfaces = [Surface(f"wall_{side}", wall, artwork.wallpaper(paint, scaled((1700, 2300), detail), ground), None)]
     offset = rng.uniform(0.12, 0.18)

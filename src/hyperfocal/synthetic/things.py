@@ -13,6 +13,20 @@ from . import artwork, meshes, textures
 from .meshes import Mesh, joined, moved, turn_z
 from .noise import Picture
 
+# (radius, height) from the middle of the top to that of the bottom; the fruits are 1 across, the bowl has radius 1
+APPLE = np.array(
+    [[0.0, 0.80], [0.12, 0.86], [0.3, 0.97], [0.46, 0.9], [0.54, 0.7], [0.53, 0.48], [0.43, 0.2], [0.26, 0.03],
+     [0.1, 0.04], [0.0, 0.1]]
+)  # fmt: skip
+PEAR = np.array(
+    [[0.0, 1.38], [0.1, 1.4], [0.2, 1.33], [0.26, 1.15], [0.33, 0.92], [0.46, 0.68], [0.5, 0.42], [0.42, 0.17],
+     [0.22, 0.02], [0.0, 0.06]]
+)  # fmt: skip
+BOWL = np.array(
+    [[0.0, 0.014], [0.45, 0.02], [0.8, 0.22], [0.97, 0.5], [1.0, 0.53], [1.03, 0.5], [0.86, 0.2], [0.5, 0.01],
+     [0.42, 0.0]]
+)  # fmt: skip
+
 
 @dataclasses.dataclass(frozen=True)
 class Surface:
@@ -188,35 +202,7 @@ def tin(rng: np.random.Generator, detail: float) -> Thing:
 def fruit(rng: np.random.Generator, detail: float) -> Thing:
     """Return an apple or a pear."""
     paint = rng.spawn(1)[0]
-    apple = np.array(
-        [
-            [0.0, 0.80],
-            [0.12, 0.86],
-            [0.3, 0.97],
-            [0.46, 0.9],
-            [0.54, 0.7],
-            [0.53, 0.48],
-            [0.43, 0.2],
-            [0.26, 0.03],
-            [0.1, 0.04],
-            [0.0, 0.1],
-        ]
-    )
-    pear = np.array(
-        [
-            [0.0, 1.38],
-            [0.1, 1.4],
-            [0.2, 1.33],
-            [0.26, 1.15],
-            [0.33, 0.92],
-            [0.46, 0.68],
-            [0.5, 0.42],
-            [0.42, 0.17],
-            [0.22, 0.02],
-            [0.0, 0.06],
-        ]
-    )
-    profile = (apple if rng.random() < 0.5 else pear) * rng.uniform(0.07, 0.082)
+    profile = (APPLE if rng.random() < 0.5 else PEAR) * rng.uniform(0.07, 0.082)
     ripe, green = (
         (np.array([0.66, 0.12, 0.08]), np.array([0.74, 0.66, 0.2]))
         if rng.random() < 0.6
@@ -245,19 +231,7 @@ def fruit(rng: np.random.Generator, detail: float) -> Thing:
 def bowl(rng: np.random.Generator, detail: float) -> Thing:
     """Return a painted bowl with three fruits."""
     paint = rng.spawn(1)[0]
-    profile = np.array(
-        [
-            [0.0, 0.014],
-            [0.45, 0.02],
-            [0.8, 0.22],
-            [0.97, 0.5],
-            [1.0, 0.53],
-            [1.03, 0.5],
-            [0.86, 0.2],
-            [0.5, 0.01],
-            [0.42, 0.0],
-        ]
-    ) * rng.uniform(0.085, 0.095)
+    profile = BOWL * rng.uniform(0.085, 0.095)
     surfaces = [Surface("bowl", meshes.revolution(profile), textures.glaze(paint, scaled((512, 1024), detail)), 0.2)]
     start = rng.uniform(0, 6)
     for number in range(3):
