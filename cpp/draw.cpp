@@ -96,8 +96,8 @@ HF_INLINE int draw_entries(const Scratch& s, int i, int length, F16 x, F16 y, Bl
             const TileRow& row = *reinterpret_cast<const TileRow*>(rows + s.list[i + k]);
             const Splat splat_ = {splat(row.u0),   splat(row.v0),           splat(row.k_xx),    splat(row.k_xy),
                                   splat(row.k_yy), splat(row.log2_opacity), splat(row.log2_cut)};
-            F16 u, v;
-            alpha[k] = splat_.alpha(x, y, u, v, drawn[k]);
+            F16 u;
+            alpha[k] = splat_.alpha(splat_.at_row(y), x, u, drawn[k]);
             if constexpr (kClamp) alpha[k] = min(alpha[k], splat(kAlphaMax));
         }
         HF_UNROLL for (int k = 0; k < kInterleave; ++k) {

@@ -87,15 +87,22 @@ HF_INLINE void tile_offsets(F16 mean_x, F16 mean_y, F16 k_xx, F16 k_xy, F16 k_yy
     v0 = k_yy * y;
 }
 
-// A Gaussian in a tile. alpha() must give the same bits in forward and backward, hence the spelled-out fmas.
+// A Gaussian in a tile. Its alpha must have the same bits in forward and backward, hence the spelled-out fmas.
 struct Splat {
     F16 u0, v0, k_xx, k_xy, k_yy, log2_opacity, log2_cut;
 
-    // Alpha before its clamp at kAlphaMax, 0 where below the cut: not `drawn`.
-    HF_INLINE F16 alpha(F16 x, F16 y, F16& u, F16& v, M16& drawn) const {
-        u = fma(k_xx, x, fma(k_xy, y, u0));
-        v = fma(k_yy, y, v0);
-        const F16 power = fnma(u, u, fnma(v, v, log2_opacity));
+    // What all blocks of one row share.
+    struct AtRow {
+        F16 u, v, log2_peak;
+    };
+    HF_INLINE AtRow at_row(F16 y) const {
+        const F16 v = fma(k_yy, y, v0);
+        return {fma(k_xy, y, u0), v, fnma(v, v, log2_opacity)};
+    }
+    // Alpha before its clamp at kAlphaMax; 0 where it is below the cut, and so not `drawn`.
+    HF_INLINE F16 alpha(const AtRow& row, F16 x, F16& u, M16& drawn) const {
+        u = fma(k_xx, x, row.u);
+        const F16 power = fnma(u, u, row.log2_peak);
         drawn = log2_cut <= power;
         return exp2_where(drawn, power);
     }

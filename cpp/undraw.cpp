@@ -13,6 +13,8 @@ struct Scratch {
     alignas(64) Plane transmittance, behind;
     Plane d_red, d_green, d_blue, d_alpha, d_depth, d_median;
     Plane spare[3];
+    Plane alpha, u;  // of one Gaussian, in the order of its blocks
+    float v[8][kLanes];
 };
 static_assert(sizeof(Scratch) <= kScratchBytes);
 
@@ -65,57 +67,83 @@ HF_INLINE int64_t slab_row(const TileLists& lists, const TileGrid& grid, uint32_
     return int64_t(lists.chunk_base[gaussian / kChunk]) + uint32_t(row.slab_base + y * row.tiles_across + x);
 }
 
-// One Gaussian over its blocks: the words of its slab row.
+// One Gaussian over its blocks, row by row: the words of its slab row.
 template <Terms kTerms, bool kClamp>
 HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t blocks, Scratch& s) {
     const F16 zero = splat(0.0f), one = splat(1.0f);
     const F16 red = splat(row.red), green = splat(row.green), blue = splat(row.blue), z = splat(row.z);
+    // First all alphas, then what depends on them: in one loop the long chain of a block would fill the processor's window.
+    int count = 0;
+    for (uint64_t left = blocks; left;) {
+        const int first = count_trailing_zeros(left) & ~7;
+        uint32_t columns = uint32_t(left >> first) & 0xFF;
+        left &= ~(uint64_t(0xFF) << first);
+        const Splat::AtRow at = splat_.at_row(load(kBlockPixels.y[first / 8]));
+        store(s.v[first / 8], at.v);
+        do {
+            F16 u;
+            M16 drawn;
+            store(s.alpha[count], splat_.alpha(at, load(kBlockPixels.x[count_trailing_zeros(columns)]), u, drawn));
+            store(s.u[count++], u);
+            columns &= columns - 1;
+        } while (columns);
+    }
+    count = 0;
     F16 sum[10] = {zero, zero, zero, zero, zero, zero, zero, zero, zero, zero};
     do {
-        const int block = count_trailing_zeros(blocks);
-        blocks &= blocks - 1;
-        F16 u, v;
-        M16 drawn;
-        F16 alpha = splat_.alpha(load(kBlockPixels.x[block % 8]), load(kBlockPixels.y[block / 8]), u, v, drawn);
-        M16 moving = mask_of_bits(0xFFFF);
-        if constexpr (kClamp) {
-            moving = alpha <= splat(kAlphaMax);
-            alpha = min(alpha, splat(kAlphaMax));
-        }
-        const F16 transmittance = load(s.transmittance[block]);
-        F16 weight = transmittance * alpha;
-        const F16 after = transmittance - weight;
-        const M16 alive = splat(kStop) < after;
-        weight = zero_unless(alive, weight);
-        store(s.transmittance[block], after);
+        const int first = count_trailing_zeros(blocks) & ~7;
+        uint32_t columns = uint32_t(blocks >> first) & 0xFF;
+        blocks &= ~(uint64_t(0xFF) << first);
+        const F16 v = load(s.v[first / 8]);
+        F16 row_g = zero, row_gu = zero;  // v is the same for the whole row, so its moments need no more than these
+        do {
+            const int block = first + count_trailing_zeros(columns);
+            columns &= columns - 1;
+            F16 alpha = load(s.alpha[count]);
+            const F16 u = load(s.u[count++]);
+            M16 moving = mask_of_bits(0xFFFF);
+            if constexpr (kClamp) {
+                moving = alpha <= splat(kAlphaMax);
+                alpha = min(alpha, splat(kAlphaMax));
+            }
+            const F16 transmittance = load(s.transmittance[block]);
+            F16 weight = transmittance * alpha;
+            const F16 after = transmittance - weight;
+            const M16 alive = splat(kStop) < after;
+            weight = zero_unless(alive, weight);
+            store(s.transmittance[block], after);
 
-        const F16 d_red = load(s.d_red[block]), d_green = load(s.d_green[block]), d_blue = load(s.d_blue[block]);
-        F16 value = kTerms == kColor ? d_red * red : fma(d_red, red, load(s.d_alpha[block]));
-        value = fma(d_green, green, value);
-        value = fma(d_blue, blue, value);
-        if constexpr (kTerms == kAll) value = fma(load(s.d_depth[block]), z, value);
-        const F16 passed = weight * value;
-        const F16 behind = load(s.behind[block]) - passed;
-        store(s.behind[block], behind);
+            const F16 d_red = load(s.d_red[block]), d_green = load(s.d_green[block]), d_blue = load(s.d_blue[block]);
+            F16 value = kTerms == kColor ? d_red * red : fma(d_red, red, load(s.d_alpha[block]));
+            value = fma(d_green, green, value);
+            value = fma(d_blue, blue, value);
+            if constexpr (kTerms == kAll) value = fma(load(s.d_depth[block]), z, value);
+            const F16 passed = weight * value;
+            const F16 behind = load(s.behind[block]) - passed;
+            store(s.behind[block], behind);
 
-        sum[kSumRed] = fma(weight, d_red, sum[kSumRed]);
-        sum[kSumGreen] = fma(weight, d_green, sum[kSumGreen]);
-        sum[kSumBlue] = fma(weight, d_blue, sum[kSumBlue]);
-        if constexpr (kTerms == kAll) {
-            sum[kSumDepth] = fma(weight, load(s.d_depth[block]), sum[kSumDepth]);
-            const M16 median = drawn & (splat(0.5f) < transmittance) & (after <= splat(0.5f));
-            sum[kSumDepth] = add_where(median, sum[kSumDepth], load(s.d_median[block]));
-        }
+            sum[kSumRed] = fma(weight, d_red, sum[kSumRed]);
+            sum[kSumGreen] = fma(weight, d_green, sum[kSumGreen]);
+            sum[kSumBlue] = fma(weight, d_blue, sum[kSumBlue]);
+            if constexpr (kTerms == kAll) {
+                sum[kSumDepth] = fma(weight, load(s.d_depth[block]), sum[kSumDepth]);
+                const M16 median = (splat(0.5f) < transmittance) & (after <= splat(0.5f));
+                sum[kSumDepth] = add_where(median, sum[kSumDepth], load(s.d_median[block]));
+            }
 
-        const M16 counts = kClamp ? alive & moving : alive;
-        const F16 g = fnma_or_zero(counts, alpha * reciprocal(one - alpha), behind, passed);
-        const F16 gu = g * u, gv = g * v;
-        sum[kSumG] += g;
-        sum[kSumU] += gu;
-        sum[kSumV] += gv;
-        sum[kSumUU] = fma(gu, u, sum[kSumUU]);
-        sum[kSumUV] = fma(gu, v, sum[kSumUV]);
-        sum[kSumVV] = fma(gv, v, sum[kSumVV]);
+            const M16 counts = kClamp ? alive & moving : alive;
+            const F16 g = fnma_or_zero(counts, alpha * reciprocal(one - alpha), behind, passed);
+            const F16 gu = g * u;
+            row_g += g;
+            row_gu += gu;
+            sum[kSumUU] = fma(gu, u, sum[kSumUU]);
+        } while (columns);
+        const F16 row_gv = row_g * v;
+        sum[kSumG] += row_g;
+        sum[kSumU] += row_gu;
+        sum[kSumV] += row_gv;
+        sum[kSumUV] = fma(row_gu, v, sum[kSumUV]);
+        sum[kSumVV] = fma(row_gv, v, sum[kSumVV]);
     } while (blocks);
     return sums(sum);
 }
@@ -173,10 +201,10 @@ void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const 
         F16 weight_sum = splat(0.0f), error_sum = splat(0.0f);
         for (; blocks; blocks &= blocks - 1) {
             const int block = count_trailing_zeros(blocks);
-            F16 u, v;
+            F16 u;
             M16 drawn;
-            const F16 alpha = min(
-                splat_.alpha(load(kBlockPixels.x[block % 8]), load(kBlockPixels.y[block / 8]), u, v, drawn), splat(kAlphaMax));
+            const Splat::AtRow at = splat_.at_row(load(kBlockPixels.y[block / 8]));
+            const F16 alpha = min(splat_.alpha(at, load(kBlockPixels.x[block % 8]), u, drawn), splat(kAlphaMax));
             const F16 transmittance = load(s.transmittance[block]);
             F16 weight = transmittance * alpha;
             const F16 after = transmittance - weight;
@@ -186,10 +214,10 @@ void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const 
             weight_sum += weight;
             error_sum = fma(weight, load(error[block]), error_sum);
         }
-        const int64_t at = slab_row(lists, grid, gaussian, row);
-        slab.rows[16 * at] = sum(weight_sum);
-        slab.rows[16 * at + 1] = sum(error_sum);
-        slab.touched[at] = 1;
+        const int64_t to = slab_row(lists, grid, gaussian, row);
+        slab.rows[16 * to] = sum(weight_sum);
+        slab.rows[16 * to + 1] = sum(error_sum);
+        slab.touched[to] = 1;
     }
 }
 
