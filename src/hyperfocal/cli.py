@@ -16,7 +16,7 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.display import say, showing_progress
+from .commands.display import say, screen
 from .errors import BadInputError, HyperfocalError
 from .progress import Progress
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
@@ -128,8 +128,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     errors = Console(stderr=True, highlight=False)
     words = list(sys.argv[1:] if argv is None else argv)
     try:
-        with showing_progress(errors) as progress:
-            return run(parse(words), Console(highlight=False), progress)
+        with screen(errors) as (output, progress):
+            return run(parse(words), output, progress)
     except HyperfocalError as error:
         say(errors, f"Error: {error}", "red")
         return error.exit_code

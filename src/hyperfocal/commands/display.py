@@ -1,8 +1,9 @@
 """Progress and tables for people: bars on a terminal, plain lines elsewhere. Torch-free."""
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
+from typing import Any
 
 from rich.console import Console
 from rich.progress import BarColumn, MofNCompleteColumn, TaskID, TextColumn, TimeElapsedColumn, TimeRemainingColumn
@@ -15,11 +16,24 @@ from ..progress import Progress
 LINE_EVERY_S = 10.0  # between two lines of one stage where there is no terminal
 
 
+class Output(Console):
+    """Standard output for results. Bars on the same terminal end before a line is printed, or they would tear it."""
+
+    def __init__(self, before_printing: Callable[[], None]) -> None:
+        super().__init__(highlight=False)
+        self._before_printing = before_printing
+
+    def print(self, *objects: Any, **style: Any) -> None:
+        """Print as `Console` does."""
+        self._before_printing()
+        super().print(*objects, **style)
+
+
 @contextmanager
-def showing_progress(console: Console) -> Iterator[Progress]:
-    """Yield a listener that draws a bar for each stage, or writes a line now and then where there is no terminal."""
-    if not console.is_terminal:
-        yield _lines(console)
+def screen(errors: Console) -> Iterator[tuple[Output, Progress]]:
+    """Yield where results go, and a listener that draws bars on a terminal and writes a line now and then elsewhere."""
+    if not errors.is_terminal:
+        yield Output(lambda: None), _lines(errors)
         return
     columns = (
         TextColumn("{task.description}"),
@@ -28,24 +42,37 @@ def showing_progress(console: Console) -> Iterator[Progress]:
         TimeElapsedColumn(),
         TimeRemainingColumn(),
     )
-    with Bars(*columns, console=console, refresh_per_second=4) as bars:
-        tasks: dict[str, TaskID] = {}
+    bars = Bars(*columns, console=errors, refresh_per_second=4)
+    tasks: dict[str, TaskID] = {}
 
-        def draw(stage: str, done: int, total: int) -> None:
-            if stage not in tasks:
-                tasks[stage] = bars.add_task(_sentence(stage), total=total)
-            bars.update(tasks[stage], completed=done, total=total)
+    def draw(stage: str, done: int, total: int) -> None:
+        if stage not in tasks:
+            tasks[stage] = bars.add_task(_sentence(stage), total=total)
+        bars.update(tasks[stage], completed=done, total=total)
+        if not bars.live.is_started and done < total:
+            bars.start()
 
-        yield draw
+    def end() -> None:
+        if bars.live.is_started:
+            bars.stop()
+        for task in bars.task_ids:  # they stay on the terminal, but would be drawn again with the next bar
+            bars.remove_task(task)
+        tasks.clear()
+
+    try:
+        yield Output(end), draw
+    finally:
+        end()
 
 
 def _lines(console: Console) -> Progress:
-    last: dict[str, float] = {}
+    written: dict[str, tuple[float, int]] = {}  # stage -> when and what its last line was
 
     def write(stage: str, done: int, total: int) -> None:
+        when, what = written.get(stage, (-LINE_EVERY_S, -1))
         now = time.monotonic()
-        if done == total or now - last.get(stage, 0.0) >= LINE_EVERY_S:
-            last[stage] = now
+        if done != what and (done == total or now - when >= LINE_EVERY_S):
+            written[stage] = now, done
             say(console, f"{_sentence(stage)}: {done} of {total}")
 
     return write
