@@ -34,7 +34,7 @@ class View:
     image: Path | Image
     """The file, or the pixels themselves (sRGB in [0, 1])."""
     camera: Camera | None = None
-    """Of the photograph as decoded (see `orientation`), before distortion is removed; None while the pose is unknown."""
+    """Of the photograph as decoded (see `orientation`), before distortion is removed; None while unknown."""
     distortion: Distortion | None = None
     """None is an ideal pinhole."""
     mask: Path | Mask | None = None
