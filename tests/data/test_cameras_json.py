@@ -17,7 +17,7 @@ from photo_files import relief_views
 def scene(tmp_path: Path) -> Scene:
     views = relief_views(tmp_path / "photos", 3, width=32, height=24, focal_px=30.0)
     views[1] = replace(views[1], distortion=Distortion("fisheye", (0.1, 0.2, 0.3, 0.4)))
-    views[2] = replace(views[2], orientation=3)
+    views[2] = replace(views[2], orientation=3, mask=tmp_path / "photos" / "00.png")
     return Scene(tmp_path / "photos", tuple(views), metres_per_unit=0.5, up=(0.0, -1.0, 0.0))
 
 
@@ -28,7 +28,7 @@ def test_what_is_written_is_read(tmp_path: Path, scene: Scene):
     for a, b in zip(read.views, scene.views, strict=True):
         assert a.camera is not None
         assert b.camera is not None
-        assert (a.name, a.image, a.distortion, a.orientation) == (b.name, b.image, b.distortion, b.orientation)
+        assert replace(a, camera=None) == replace(b, camera=None)
         torch.testing.assert_close(a.camera.world_to_camera, b.camera.world_to_camera)
         torch.testing.assert_close(a.camera.intrinsics(), b.camera.intrinsics())
 

@@ -8,7 +8,8 @@
                 "K": [[fx, 0, cx], [0, fy, cy], [0, 0, 1]],
                 "world_to_camera": [4 rows of 4],
                 "distortion": {"model": "opencv" | "full_opencv" | "fisheye", "coefficients": [...]},   optional
-                "orientation": 1}]}           optional, EXIF orientation in which the pixels are meant
+                "orientation": 1,             optional, EXIF orientation in which the pixels are meant
+                "mask": "file"}]}             optional, relative to the JSON file or absolute
 
 `read_scene` reads it only when it is named itself: a folder of photographs stays a folder of photographs.
 """
@@ -101,7 +102,7 @@ def write_cameras_json(path: Path, scene: Scene) -> None:
 def _root(view: View) -> Path | None:
     """Return the folder that a view's name is relative to, None if its file has another name."""
     assert isinstance(view.image, Path)
-    image = view.image.resolve()
+    image = view.image.absolute()
     depth = len(Path(view.name).parts)
     root = image.parents[depth - 1]
     return root if root / view.name == image else None
@@ -119,6 +120,8 @@ def _entry(view: View) -> dict[str, Any]:
     }
     if view.distortion is not None:
         entry["distortion"] = {"model": view.distortion.model, "coefficients": list(view.distortion.coefficients)}
+    if isinstance(view.mask, Path):
+        entry["mask"] = str(view.mask.absolute())
     if view.orientation != 1:
         entry["orientation"] = view.orientation
     return entry
@@ -162,4 +165,7 @@ def _view(entry: dict[str, Any], folder: Path, path: Path) -> View:
     )
     name = str(entry["image"])
     image = path_inside(folder, name, path)
-    return View(name, image, camera, distortion, orientation=orientation)
+    mask = entry.get("mask")
+    return View(
+        name, image, camera, distortion, None if mask is None else path.parent / str(mask), orientation=orientation
+    )

@@ -1,8 +1,8 @@
 """The database that pycolmap works on: cameras, features and verified matches of photographs."""
 
-import sqlite3
-from contextlib import closing
+from collections.abc import Callable, Iterator
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 
@@ -12,8 +12,10 @@ from .features import Features
 from .native import pycolmap, run
 from .pairs import Pairs
 
-# Pairs are committed in blocks, which is how often progress moves; larger blocks would save nothing measurable.
-_BLOCK = 16
+# Pairs are matched in blocks, after which progress moves. A block prepares its photographs' features for search anew,
+# which costs as much as half a comparison each: 64 pairs of 8 x 8 photographs share 16 such costs.
+_TILE = 8
+_SMALLEST_BLOCK = 32
 
 
 def write_database(path: Path, features: list[Features], cameras: list, camera_of: list[int]) -> None:
@@ -39,18 +41,16 @@ def write_database(path: Path, features: list[Features], cameras: list, camera_o
 def match_pairs(path: Path, pairs: Pairs, config: SfmConfig, progress: Progress) -> None:
     """Match the features of the given pairs and keep what fits one epipolar geometry."""
     colmap = pycolmap()
-    listing = _listing(path, pairs)
     matching = colmap.FeatureMatchingOptions(use_gpu=False, num_threads=config.threads or -1)
-    verification = colmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = config.seed
-    pairing = colmap.ImportedPairingOptions(match_list_path=str(listing), block_size=_BLOCK)
-    run(
-        lambda token: colmap.match_image_pairs(
+    verification = _verification(config)
+
+    def match(listing: Path, token: Any) -> None:
+        pairing = colmap.ImportedPairingOptions(match_list_path=str(listing))
+        colmap.match_image_pairs(
             str(path), matching, pairing, verification, colmap.Device.cpu, cancellation_token=token
-        ),
-        lambda: progress("Matching photographs", min(_pairs_done(path), len(pairs)), len(pairs)),
-    )
-    progress("Matching photographs", len(pairs), len(pairs))
+        )
+
+    _in_blocks(match, path, pairs, "Matching photographs", progress)
 
 
 def verify_pairs(path: Path, matches: dict[tuple[int, int], np.ndarray], config: SfmConfig, progress: Progress) -> None:
@@ -59,13 +59,49 @@ def verify_pairs(path: Path, matches: dict[tuple[int, int], np.ndarray], config:
     with colmap.Database.open(str(path)) as database:
         for (i, j), numbers in matches.items():
             database.write_matches(i + 1, j + 1, numbers.astype(np.uint32))
-    verification = colmap.TwoViewGeometryOptions()
-    verification.ransac.random_seed = config.seed
-    listing = _listing(path, list(matches))
-    run(
-        lambda token: colmap.verify_matches(str(path), str(listing), verification, cancellation_token=token),
-        lambda: progress("Verifying matches", min(_pairs_done(path), len(matches)), len(matches)),
-    )
+    verification = _verification(config)
+
+    def verify(listing: Path, token: Any) -> None:
+        colmap.verify_matches(str(path), str(listing), verification, cancellation_token=token)
+
+    _in_blocks(verify, path, list(matches), "Verifying matches", progress)
+
+
+def _verification(config: SfmConfig) -> Any:
+    """Return the options of the geometric verification of pairs."""
+    options = pycolmap().TwoViewGeometryOptions()
+    options.ransac.random_seed = config.seed
+    return options
+
+
+def _in_blocks(call: Callable[[Path, Any], None], path: Path, pairs: Pairs, stage: str, progress: Progress) -> None:
+    """Call with a file that lists some of the pairs, until all are done, and report after each.
+
+    Asking the database while pycolmap works on it would tell more, but Python's SQLite and the one inside pycolmap drop
+    each other's locks within one process, and the database breaks (sqlite.org/howtocorrupt.html, 2.2.1).
+    """
+    listing = path.with_suffix(".pairs.txt")
+    done = 0
+    for block in _blocks(pairs):
+        progress(stage, done, len(pairs))
+        listing.write_text("".join(f"{_name(i)} {_name(j)}\n" for i, j in block), encoding="utf-8")
+        run(lambda token: call(listing, token))
+        done += len(block)
+    progress(stage, len(pairs), len(pairs))
+
+
+def _blocks(pairs: Pairs) -> Iterator[Pairs]:
+    """Yield the pairs in blocks of few different photographs."""
+    block: Pairs = []
+    tile = None
+    for pair in sorted(pairs, key=lambda pair: (pair[0] // _TILE, pair[1] // _TILE, pair)):
+        previous, tile = tile, (pair[0] // _TILE, pair[1] // _TILE)
+        if tile != previous and len(block) >= _SMALLEST_BLOCK:
+            yield block
+            block = []
+        block.append(pair)
+    if block:
+        yield block
 
 
 def verified_matches(path: Path, count: int) -> np.ndarray:
@@ -80,22 +116,6 @@ def verified_matches(path: Path, count: int) -> np.ndarray:
     return inliers
 
 
-def _listing(path: Path, pairs: Pairs) -> Path:
-    """Return the file beside the database that names the given pairs."""
-    listing = path.with_suffix(".pairs.txt")
-    listing.write_text("".join(f"{_name(i)} {_name(j)}\n" for i, j in pairs), encoding="utf-8")
-    return listing
-
-
 def _name(position: int) -> str:
     """Return the name of a photograph in the database: file names may have blanks, which pair lists cannot hold."""
     return f"{position:06d}"
-
-
-def _pairs_done(path: Path) -> int:
-    """Return how many pairs the database holds; 0 while it is locked."""
-    try:
-        with closing(sqlite3.connect(f"{path.absolute().as_uri()}?mode=ro", uri=True, timeout=0.05)) as connection:
-            return connection.execute("SELECT COUNT(*) FROM two_view_geometries").fetchone()[0]
-    except sqlite3.OperationalError:
-        return 0

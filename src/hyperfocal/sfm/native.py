@@ -17,7 +17,7 @@ def pycolmap() -> ModuleType:
     return pycolmap
 
 
-def run(call: Callable[[Any], T], report: Callable[[], None]) -> T:
+def run(call: Callable[[Any], T], report: Callable[[], None] = lambda: None) -> T:
     """Return the result of a long native call, made in a thread while `report` is called several times a second.
 
     Args:
