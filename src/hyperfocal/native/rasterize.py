@@ -136,12 +136,15 @@ class _Rasterize(torch.autograd.Function):
     def forward(ctx: Any, settings: tuple, wanted: tuple, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
         width, height, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
         error_map, weight_sum, threads = wanted
-        arrays = [None if t is None else t.detach() for t in inputs]
+        arrays: list[Any] = [None if t is None else t.detach() for t in inputs]
+        means, quaternions, scales, opacities, pose, focal, center, sh, colors, *rest = arrays
+        background, variance, factor, offsets = rest
         core = _core.Rasterization.prepare(
-            *arrays[:7], width, height, *arrays[7:9], degree, *arrays[9:], low_pass_px2, near, alpha_cut, relative_cut
+            *(means, quaternions, scales, opacities, pose, focal, center, width, height, sh, colors, degree),
+            *(background, variance, factor, offsets, low_pass_px2, near, alpha_cut, relative_cut),
         )
-        views, n = len(arrays[4]), len(arrays[3])
-        empty = arrays[0].new_empty
+        views, n = len(pose), len(opacities)
+        empty = means.new_empty
         color = empty(views, height, width, 3)
         alpha, depth_sum, depth_median = (empty(views, height, width) for _ in range(3))
         radii = empty(views, n)
@@ -158,7 +161,9 @@ class _Rasterize(torch.autograd.Function):
 
     @staticmethod
     @once_differentiable
-    def backward(ctx: Any, *d_outputs: Tensor | None) -> tuple[Tensor | None, ...]:
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, *d_outputs: Tensor | None
+    ) -> tuple[Tensor | None, ...]:
         color, alpha, depth_sum, *inputs = ctx.saved_tensors
         d_inputs = [
             torch.empty_like(t) if t is not None and needed else None
