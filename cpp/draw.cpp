@@ -7,8 +7,10 @@ namespace {
 
 // Entries are taken this many at a time: enough to amortise, few enough that a saturated tile stops early.
 constexpr int kBatch = 256;
+// Rows are asked for so many entries before they are needed.
+constexpr int kAhead = 24;
 // Alphas evaluated side by side, for their latencies to overlap; as many as there are registers for.
-constexpr int kInterleave = kNative == 16 ? 4 : 1;
+constexpr int kInterleave = kNative == 16 ? 6 : 1;
 
 // A row as one tile sees it.
 struct alignas(64) TileRow {
@@ -22,21 +24,21 @@ struct Scratch {
     TileRow rows[kBatch + 1];      // the last one is never drawn: it pads lists
     uint8_t touched[8][kBatch];    // per block row, one bit per block
     uint32_t list[kBatch + 64];    // byte offsets into rows, of the block at hand
-    alignas(64) Plane transmittance, remaining, red, green, blue, alpha, depth, median;
+    alignas(64) Plane transmittance, red, green, blue, alpha, depth, median;
     bool may_clamp;                // an alpha of the batch may reach kAlphaMax
 };
 static_assert(sizeof(Scratch) <= kScratchBytes);
 
 // Copies the entries' rows and finds the blocks they touch, among those alive.
-HF_INLINE void open_batch(const TileLists& lists, int64_t first, int count, const TileGrid& grid, uint64_t alive,
-                          Scratch& s) {
+HF_INLINE void open_batch(const TileLists& lists, int64_t first, int count, int64_t end, const TileGrid& grid,
+                          uint64_t alive, Scratch& s) {
     const uint32_t* entries = lists.entries + first;
     M16 may_clamp = mask_of_bits(0);
     for (int i = 0; i < count; i += 16) {
         F16 columns[16];
         const int last = count - i < 16 ? count - i : 16;
         for (int k = 0; k < 16; ++k) {
-            if (i + k + 24 < count) prefetch(lists.rows + entries[i + k + 24]);
+            if (first + i + k + kAhead < end) prefetch(lists.rows + entries[i + k + kAhead]);
             // Past the end any row will do.
             columns[k] = load(&lists.rows[entries[k < last ? i + k : i]].mean_x_px);
             store(&s.rows[i + k].u0, columns[k]);
@@ -79,9 +81,9 @@ HF_INLINE int list_block(Scratch& s, int block, int count) {
     return (length + kInterleave - 1) / kInterleave * kInterleave;
 }
 
-// Transmittance falls on after a pixel has ended, so that it alone tells who has; `remaining` stays as it was then.
+// Transmittance falls on after a pixel has ended, so that it alone tells who has.
 struct BlockState {
-    F16 transmittance, remaining, red, green, blue, alpha, depth, median;
+    F16 transmittance, red, green, blue, alpha, depth, median;
 };
 
 // Draws entries [i, length) of the list, or until the block is dead; with kMedian, or until no pixel keeps more than half.
@@ -100,26 +102,30 @@ HF_INLINE int draw_entries(const Scratch& s, int i, int length, F16 x, F16 y, Bl
             alpha[k] = splat_.alpha(splat_.at_row(y), x, u, drawn[k]);
             if constexpr (kClamp) alpha[k] = min(alpha[k], splat(kAlphaMax));
         }
+        F16 weight[kInterleave], after[kInterleave];
+        HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
+            weight[k] = (k ? after[k - 1] : b.transmittance) * alpha[k];
+            after[k] = (k ? after[k - 1] : b.transmittance) - weight[k];
+        }
+        const M16 alive = splat(kStop) < after[kInterleave - 1];
+        if (any(!alive)) {
+            HF_UNROLL for (int k = 0; k < kInterleave; ++k) weight[k] = zero_unless(splat(kStop) < after[k], weight[k]);
+        }
         HF_UNROLL for (int k = 0; k < kInterleave; ++k) {
             const TileRow& row = *reinterpret_cast<const TileRow*>(rows + s.list[i + k]);
-            F16 weight = b.transmittance * alpha[k];
-            const F16 after = b.transmittance - weight;
-            const M16 alive = splat(kStop) < after;
-            weight = zero_unless(alive, weight);
             // Alpha is summed because 1 - transmittance has no digits left where it is small, and depth is divided by it.
-            b.alpha += weight;
-            b.red = fma(weight, splat(row.red), b.red);
-            b.green = fma(weight, splat(row.green), b.green);
-            b.blue = fma(weight, splat(row.blue), b.blue);
-            b.depth = fma(weight, splat(row.z), b.depth);
+            b.alpha += weight[k];
+            b.red = fma(weight[k], splat(row.red), b.red);
+            b.green = fma(weight[k], splat(row.green), b.green);
+            b.blue = fma(weight[k], splat(row.blue), b.blue);
+            b.depth = fma(weight[k], splat(row.z), b.depth);
             // The last one drawn onto more than one half: if the pixel ends below, it took it there. (A pixel that ends
             // here had at most kStop / (1 - kAlphaMax) = 0.1, so `alive` need not be asked.)
             if constexpr (kMedian)
-                b.median = select(drawn[k] & (splat(0.5f) < b.transmittance), splat(row.z), b.median);
-            b.remaining = select(alive, after, b.remaining);
-            b.transmittance = after;
+                b.median = select(drawn[k] & (splat(0.5f) < (k ? after[k - 1] : b.transmittance)), splat(row.z), b.median);
         }
-        if (!any(splat(kStop) < b.transmittance)) return length;
+        b.transmittance = after[kInterleave - 1];
+        if (!any(alive)) return length;
         if (kMedian && !any(splat(0.5f) < b.transmittance)) return i + kInterleave;
     }
     return i;
@@ -129,13 +135,12 @@ HF_INLINE int draw_entries(const Scratch& s, int i, int length, F16 x, F16 y, Bl
 template <bool kClamp>
 HF_INLINE bool draw_block(Scratch& s, int block, int length) {
     const F16 x = load(kBlockPixels.x[block % 8]), y = load(kBlockPixels.y[block / 8]);
-    BlockState b = {load(s.transmittance[block]), load(s.remaining[block]), load(s.red[block]),   load(s.green[block]),
-                    load(s.blue[block]),          load(s.alpha[block]),     load(s.depth[block]), load(s.median[block])};
+    BlockState b = {load(s.transmittance[block]), load(s.red[block]),   load(s.green[block]), load(s.blue[block]),
+                    load(s.alpha[block]),         load(s.depth[block]), load(s.median[block])};
     int i = 0;
     if (any(splat(0.5f) < b.transmittance)) i = draw_entries<kClamp, true>(s, i, length, x, y, b);
     draw_entries<kClamp, false>(s, i, length, x, y, b);
     store(s.transmittance[block], b.transmittance);
-    store(s.remaining[block], b.remaining);
     store(s.red[block], b.red);
     store(s.green[block], b.green);
     store(s.blue[block], b.blue);
@@ -148,9 +153,12 @@ HF_INLINE bool draw_block(Scratch& s, int block, int length) {
 // Adds the background and writes the tile.
 HF_INLINE void close_tile(const ViewInputs& view, const TileGrid& grid, const TileLists& lists, int tile,
                           const ViewImages& images, Scratch& s) {
-    std::memcpy(lists.transmittance + int64_t(tile) * kTilePixels, s.remaining, sizeof(float) * kTilePixels);
     for (int block = 0; block < kTileBlocks; ++block) {
-        const F16 transmittance = load(s.remaining[block]);
+        // Of an ended pixel, what it had left when it ended.
+        F16 transmittance = load(s.transmittance[block]);
+        transmittance = select(splat(kStop) < transmittance, transmittance,
+                               max(splat(1.0f) - load(s.alpha[block]), splat(0.0f)));
+        store(lists.transmittance + int64_t(tile) * kTilePixels + block * kLanes, transmittance);
         store(s.median[block], zero_unless(transmittance <= splat(0.5f), load(s.median[block])));
         store(s.red[block], fma(transmittance, splat(view.background[0]), load(s.red[block])));
         store(s.green[block], fma(transmittance, splat(view.background[1]), load(s.green[block])));
@@ -170,12 +178,9 @@ void draw_tile(const ViewInputs& view, int tile, const TileLists& lists, const V
     const TileGrid grid(view, tile);
     const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
 
+    for (int64_t i = begin; i < begin + kAhead && i < end; ++i) prefetch(lists.rows + lists.entries[i]);
     uint64_t alive = grid.blocks();
-    for (int block = 0; block < kTileBlocks; ++block) {
-        const F16 present = inside(grid, block);
-        store(s.transmittance[block], present);
-        store(s.remaining[block], present);
-    }
+    for (int block = 0; block < kTileBlocks; ++block) store(s.transmittance[block], inside(grid, block));
     std::memset(s.red, 0, 6 * sizeof(Plane));  // and those after it
     store(&s.rows[kBatch].u0, splat(0.0f));
     s.rows[kBatch].log2_cut = 1.0f;  // above its log2_opacity of 0
@@ -183,7 +188,7 @@ void draw_tile(const ViewInputs& view, int tile, const TileLists& lists, const V
     int64_t first = begin;
     for (; first < end && alive; first += kBatch) {
         const int count = end - first < kBatch ? int(end - first) : kBatch;
-        open_batch(lists, first, count, grid, alive, s);
+        open_batch(lists, first, count, end, grid, alive, s);
         for (uint64_t left = alive; left; left &= left - 1) {
             const int block = count_trailing_zeros(left);
             const int length = list_block(s, block, count);

@@ -85,13 +85,27 @@ HF_INLINE F16 sums(F16 (&v)[kCount]) {
     const __m512 c1 = _mm512_shuffle_f32x4(b[2], b3, 0x88) + _mm512_shuffle_f32x4(b[2], b3, 0xDD);
     return {{NativeF(_mm512_shuffle_f32x4(c0, c1, 0x88) + _mm512_shuffle_f32x4(c0, c1, 0xDD))}};
 #else
-    float lanes[kCount][kLanes], total[kLanes] = {};
-    for (int k = 0; k < kCount; ++k) store(lanes[k], v[k]);
-    for (int k = 0; k < kCount; ++k) {
-        HF_UNROLL for (int step = 8; step > 0; step /= 2)
-            HF_UNROLL for (int i = 0; i < step; ++i) lanes[k][i] += lanes[k][i + step];
-        total[k] = lanes[k][0];
+    float total[kLanes] = {};
+#if defined(__AVX2__) && !defined(HYPERFOCAL_PLAIN_VECTORS)
+    __m256 half[kLanes];
+    HF_UNROLL for (int k = 0; k < kLanes; ++k)
+        half[k] = k < kCount ? __m256(v[k % kCount].r[0] + v[k % kCount].r[1]) : _mm256_setzero_ps();
+    HF_UNROLL for (int k = 0; k < kCount; k += 4) {
+        const __m256 quarters =
+            _mm256_hadd_ps(_mm256_hadd_ps(half[k], half[k + 1]), _mm256_hadd_ps(half[k + 2], half[k + 3]));
+        _mm_storeu_ps(total + k, _mm_add_ps(_mm256_castps256_ps128(quarters), _mm256_extractf128_ps(quarters, 1)));
     }
+#else
+    for (int k = 0; k < kCount; ++k) {
+        NativeF part = v[k].r[0];
+        for (int i = 1; i < kRegisters; ++i) part = part + v[k].r[i];
+        float lanes[kNative];
+        std::memcpy(lanes, &part, sizeof lanes);
+        for (int step = kNative / 2; step > 0; step /= 2)
+            for (int i = 0; i < step; ++i) lanes[i] += lanes[i + step];
+        total[k] = lanes[0];
+    }
+#endif
     return load(total);
 #endif
 }

@@ -312,7 +312,7 @@ def test_gradients_of_several_views_are_the_sum_of_each():
     shapes = [(3, 50, 70, 3), *[(3, 50, 70)] * 3]
     drawn = [torch.randn(shape, generator=weights) for shape in shapes]
     for i in range(3):
-        one = {name: t[i : i + 1] if isinstance(t, Tensor) else t for name, t in views.items()}
+        one: dict[str, Any] = {name: t[i : i + 1] if isinstance(t, Tensor) else t for name, t in views.items()}
         leaves = {name: scene[name].clone().requires_grad_() for name in LEAVES[:5]}
         out = rasterize(**(scene | leaves), **one)
         images = (out.color, out.alpha, out.depth_sum, out.depth_median)

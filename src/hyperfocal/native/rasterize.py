@@ -126,6 +126,8 @@ def rasterize(
         if degree < 0:
             raise ValueError(f"sh_degree must not be negative, got {sh_degree}")
     settings = (width, height, degree, low_pass_px2, near, alpha_cut, relative_cut)
+    if threads is not None and threads < 1:
+        raise ValueError(f"threads must be at least 1, or None for torch's number, got {threads}")
     wanted = (error_map, weight_sum, threads or torch.get_num_threads())
     results = _Rasterize.apply(settings, wanted, *(t if t is None else t.contiguous() for t in tensors.values()))
     return RasterOutputs(*results)
