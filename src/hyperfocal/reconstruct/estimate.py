@@ -15,8 +15,10 @@ from .config import ReconstructConfig
 from .photo_size import photo_size, reduced_size
 
 # Rough figures of two cores of a desktop processor of 2025; they only have to give the right order of magnitude.
-SFM_S_PER_PHOTOGRAPH = 0.5  # features and mapping
-SFM_S_PER_PAIR = 0.03  # matching
+SFM_S_PER_MEGAPIXEL = 0.2  # finding features
+SFM_S_PER_PAIR = 0.04  # matching
+SFM_S_PER_PHOTOGRAPH = 0.3  # placing
+MOST_PAIRS_PER_PHOTOGRAPH = 30  # in large sets, where only similar photographs are compared
 POINTS_PER_PHOTOGRAPH = 300  # that structure from motion finds
 BASE_MIB = 450  # python, torch and the libraries
 BYTES_PER_PIXEL = 3 * 4 + 1  # colours and the valid mask
@@ -73,7 +75,7 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     known = 0 if scene.points is None else len(scene.points)
     start = min(known or POINTS_PER_PHOTOGRAPH * len(training), most)
     cost = measure_step()
-    seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views))}
+    seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views), stored, config)}
     seconds["fit"] = sum(cost.seconds(count, area) for count, area in _course(config.fit, start, most, pixels))
     seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
     photographs = len(training) * pixels * BYTES_PER_PIXEL * PYRAMID_FACTOR
@@ -105,8 +107,8 @@ def measure_step() -> StepCost:
 def _median_step(count: int, side: int) -> float:
     generator = torch.Generator().manual_seed(0)
     means = torch.rand(count, 3, generator=generator) - 0.5 + torch.tensor([0.0, 0.0, 1.5])
-    # Sized like the splats of a fitted scene, of which about ten lie over each other in a pixel.
-    gaussians = from_points(means, torch.rand(count, 3, generator=generator), torch.full((count,), 0.6 * count**-0.5))
+    # Sized so that a step takes as long as one on a real scene of as many Gaussians and pixels.
+    gaussians = from_points(means, torch.rand(count, 3, generator=generator), torch.full((count,), 2 * count**-0.5))
     camera = Camera(torch.eye(4), torch.full((2,), 1.3 * side), torch.full((2,), side / 2), side, side)
     image = torch.rand(side, side, 3, generator=generator)
     photograph = Photograph("calibration", image, torch.ones(side, side, dtype=torch.bool), camera)
@@ -129,5 +131,8 @@ def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[t
     return course
 
 
-def _sfm_seconds(photographs: int) -> float:
-    return SFM_S_PER_PHOTOGRAPH * photographs + SFM_S_PER_PAIR * photographs * (photographs - 1) / 2
+def _sfm_seconds(photographs: int, stored: tuple[int, int], config: ReconstructConfig) -> float:
+    width, height = reduced_size(stored, config.sfm.max_image_size_px)
+    pairs = photographs * min(photographs - 1, MOST_PAIRS_PER_PHOTOGRAPH) / 2
+    features = SFM_S_PER_MEGAPIXEL * photographs * width * height / 1e6
+    return features + SFM_S_PER_PAIR * pairs + SFM_S_PER_PHOTOGRAPH * photographs
