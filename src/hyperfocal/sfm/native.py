@@ -1,5 +1,7 @@
 """Calling pycolmap: imported late, without its log, and so that progress shows and Ctrl-C works."""
 
+import signal
+import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from concurrent.futures import TimeoutError as NotYet
@@ -11,9 +13,13 @@ T = TypeVar("T")
 
 def pycolmap() -> ModuleType:
     """Return the module, told to log nothing but crashes: what matters is reported by us."""
+    on_terminate = signal.getsignal(signal.SIGTERM)
     import pycolmap
 
     pycolmap.logging.minloglevel = 3
+    if threading.current_thread() is threading.main_thread() and on_terminate is not None:
+        # Its logging library prints a stack trace when the process is told to end, as if that were a crash.
+        signal.signal(signal.SIGTERM, on_terminate)
     return pycolmap
 
 
