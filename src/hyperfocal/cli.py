@@ -240,7 +240,7 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
         case Info():
             from .commands.info import info
 
-            return info(arguments.path, console=console)
+            return info(arguments.path, console=console, progress=progress)
         case Doctor():
             from .commands.doctor import doctor
 

@@ -7,6 +7,7 @@ from rich.console import Console
 from ..data import read_scene
 from ..export import read_ply
 from ..gaussians import Gaussians
+from ..progress import Progress
 from ..reconstruct.charts import duration
 from ..reconstruct.folder import RESULT_MARK
 from ..reconstruct.photo_size import photo_size
@@ -15,7 +16,7 @@ from ..scene import Scene
 from .display import show_facts, show_next, show_notes
 
 
-def info(path: Path, *, console: Console) -> int:
+def info(path: Path, *, console: Console, progress: Progress) -> int:
     """Say what the path holds, and what could be done with it."""
     if (path / RESULT_MARK).is_file():
         _show_result(path, console)
@@ -24,7 +25,7 @@ def info(path: Path, *, console: Console) -> int:
         size = f"{path.stat().st_size / 2**20:.1f} MiB"
         show_facts(console, f"{path}: 3D Gaussians", {**_gaussian_facts(gaussians), "file": size})
     else:
-        scene = read_scene(path)
+        scene = read_scene(path, progress=progress)
         show_facts(console, f"{path}: photographs", _scene_facts(scene))
         show_notes(console, scene.notes)
         show_next(console, f"hyperfocal reconstruct {path} --dry-run")

@@ -29,7 +29,7 @@ def reconstruct(
 ) -> int:
     """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
     refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
-    scene = read_scene(path)
+    scene = read_scene(path, progress=progress)
     if dry_run:
         _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
@@ -43,7 +43,7 @@ def reconstruct(
 def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress: Progress) -> int:
     """Reconstruct the photographs that come with the package, from pixels alone, and measure on held-out ones."""
     with resources.as_file(resources.files("hyperfocal").joinpath("demo", "photographs")) as photographs:
-        scene = read_scene(photographs)
+        scene = read_scene(photographs, progress=progress)
         result = reconstruct_scene(
             scene, DEMO_QUICK if quick else DEMO, out=out, overwrite=overwrite, progress=progress
         )

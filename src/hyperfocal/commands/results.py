@@ -62,7 +62,7 @@ def render(
 def evaluate(result: Path, data: Path | None, *, as_json: bool, console: Console, progress: Progress) -> int:
     """Measure a result on its photographs, and print the scores."""
     loaded = read_result(result)
-    table = evaluate_result(loaded, None if data is None else read_scene(data), progress=progress)
+    table = evaluate_result(loaded, None if data is None else read_scene(data, progress=progress), progress=progress)
     if as_json:
         plain = {
             "evaluated_on": table.evaluated_on,
