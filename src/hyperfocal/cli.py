@@ -96,7 +96,7 @@ class Demo:
     out: Path = Path("hyperfocal_demo")
     """Folder for the result."""
     quick: bool = False
-    """Half the time, for a look at how it works."""
+    """A third of the steps, for a look at how it works."""
     overwrite: bool = False
     """Replace a result that stands at --out."""
 
