@@ -108,10 +108,9 @@ enum SlabWord {
 
 constexpr int kSlabSlack = 4;  // rows past the end that may be looked at
 
-struct Slab {
-    float* rows;       // [slab rows + kSlabSlack, 16], only touched ones are written
-    uint8_t* touched;  // [slab rows + kSlabSlack], 0 or 1; cleared before
-};
+// One row of 16 floats per Gaussian and tile, each written exactly once, by the tile: rows of one Gaussian come from several
+// threads, and anything that they would have to share (a flag per row, say) travels from core to core all the time.
+typedef float* Slab;  // [slab rows + kSlabSlack, 16]
 
 // Gradients per Gaussian; null where not wanted. If `accumulate`, they are added to what is there.
 struct GaussianGradients {
@@ -134,13 +133,11 @@ enum CameraWord { kCameraMatrix = 0, kCameraFocal = 12, kCameraCenter = 14, kCam
 struct Kernels {
     void (*project_chunk)(const ViewInputs&, int64_t chunk, const Projected&);
     void (*draw_tile)(const ViewInputs&, int tile, const TileLists&, const ViewImages&, void* scratch);
-    void (*undraw_tile)(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, const Slab&,
-                        void* scratch);
+    void (*undraw_tile)(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, Slab, void* scratch);
     // weight (and, if error_map is given, weight times error) of each Gaussian in each tile: words 0 and 1 of its row.
-    void (*weigh_tile)(const ViewInputs&, int tile, const TileLists&, const float* error_map, const Slab&,
-                       void* scratch);
+    void (*weigh_tile)(const ViewInputs&, int tile, const TileLists&, const float* error_map, Slab, void* scratch);
     // camera_sums: kCameraWords doubles, or null.
-    void (*unproject_chunk)(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, const Slab&,
+    void (*unproject_chunk)(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, Slab,
                             const GaussianGradients&, double* camera_sums);
 };
 

@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <atomic>
+#include <chrono>
 #include <mutex>
 #include <new>
 #include <thread>
@@ -22,9 +23,23 @@ inline void relax() {
 #endif
 }
 
-// Workers look for the next job for about 20 us before they sleep: long enough to bridge the stages of one call,
-// short enough not to take a core from somebody else.
-constexpr int kSpins = 600;
+// How long a thread looks for what it waits for before it sleeps. Being woken takes hundreds of microseconds on a virtual
+// machine, and one rendering has a dozen stages that follow each other within tens: long enough to bridge those, short
+// enough not to keep a core from somebody else. The caller waits longer for a worker's last piece of work than a worker for
+// another job, as that is sure to end.
+constexpr std::chrono::microseconds kWorkerSpin{250}, kCallerSpin{2000};
+
+// Calls ready() until it is true or the time is up.
+template <class Ready>
+void spin(std::chrono::microseconds time, Ready&& ready) {
+    const auto end = std::chrono::steady_clock::now() + time;
+    do {
+        for (int i = 0; i < 32; ++i) {
+            if (ready()) return;
+            relax();
+        }
+    } while (std::chrono::steady_clock::now() < end);
+}
 
 struct Pool {
     // Job, written only while closed and empty.
@@ -55,7 +70,7 @@ struct Pool {
                 if (worker < limit) work(worker);
             }
             if (inside.fetch_sub(1, std::memory_order_acq_rel) == (kClosed | 1)) inside.notify_one();
-            for (int spin = 0; spin < kSpins && generation.load(std::memory_order_acquire) == seen; ++spin) relax();
+            spin(kWorkerSpin, [&] { return generation.load(std::memory_order_acquire) != seen; });
             generation.wait(seen, std::memory_order_acquire);
             seen = generation.load(std::memory_order_acquire);
         }
@@ -75,12 +90,9 @@ struct Pool {
         work(0);
         // Whoever has not woken by now is not waited for: it finds the job closed.
         inside.fetch_or(kClosed, std::memory_order_acq_rel);
-        for (int spin = 0;; ++spin) {
-            const int now = inside.load(std::memory_order_acquire);
-            if (now == kClosed) return;
-            if (spin < kSpins) relax();
-            else inside.wait(now, std::memory_order_acquire);
-        }
+        spin(kCallerSpin, [&] { return inside.load(std::memory_order_acquire) == kClosed; });
+        for (int now; (now = inside.load(std::memory_order_acquire)) != kClosed;)
+            inside.wait(now, std::memory_order_acquire);
     }
 };
 

@@ -20,15 +20,6 @@ struct Scratch {
     void* of(int worker) { return bytes.data() + worker * kScratchBytes; }
 };
 
-struct SlabMemory {
-    Buffer<float> rows;
-    Buffer<uint8_t> touched;
-    explicit SlabMemory(int64_t count) : rows(16 * (count + kSlabSlack)), touched(count + kSlabSlack) {
-        std::memset(touched.data(), 0, static_cast<size_t>(count + kSlabSlack));
-    }
-    Slab slab() { return {rows.data(), touched.data()}; }
-};
-
 void background_gradient(const ViewInputs& view, const ViewState& state, const float* d_color, float* out) {
     double total[3] = {};
     for (int y = 0; y < view.height; ++y) {
@@ -108,8 +99,8 @@ void weigh_view(const ViewInputs& view, const ViewState& state, const float* err
                 float* error_sum, int threads) {
     const Kernels& kernels = kernels_in_use();
     const int64_t chunks = chunks_of(view.n);
-    SlabMemory memory(state.chunk_base[chunks]);
-    const Slab slab = memory.slab();
+    Buffer<float> memory(16 * (int64_t(state.chunk_base[chunks]) + kSlabSlack));
+    const Slab slab = memory.data();
     const TileLists lists = state.lists();
     Scratch scratch(threads);
     parallel_for(threads, tiles_of(view), [&](int64_t tile, int worker) {
@@ -120,9 +111,8 @@ void weigh_view(const ViewInputs& view, const ViewState& state, const float* err
         for (int64_t g = chunk * kChunk; g < std::min(view.n, (chunk + 1) * kChunk); ++g) {
             float weight = 0.0f, error = 0.0f;
             for (const int64_t end = at + state.boxes[g].count(); at < end; ++at) {
-                if (!slab.touched[at]) continue;
-                weight += slab.rows[16 * at];
-                error += slab.rows[16 * at + 1];
+                weight += slab[16 * at];
+                error += slab[16 * at + 1];
             }
             if (weight_sum) weight_sum[g] = weight;
             if (error_sum) error_sum[g] = error;
@@ -141,8 +131,8 @@ void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGrad
             std::memset(camera.background, 0, 3 * sizeof(float));
         }
     }
-    SlabMemory memory(state.chunk_base[chunks]);
-    const Slab slab = memory.slab();
+    Buffer<float> memory(16 * (int64_t(state.chunk_base[chunks]) + kSlabSlack));
+    const Slab slab = memory.data();
     if (images.d_color || images.d_alpha || images.d_depth_sum || images.d_depth_median) {
         const TileLists lists = state.lists();
         Scratch scratch(threads);

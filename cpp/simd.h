@@ -382,6 +382,7 @@ HF_INLINE F16 fnma_or_zero(M16 m, F16 a, F16 b, F16 c) {
     return zero_unless(m, fnma(a, b, c));
 #endif
 }
+HF_INLINE M16 operator==(F16 a, F16 b) { return (a <= b) & (b <= a); }
 HF_INLINE M16 operator>(F16 a, F16 b) { return b < a; }
 HF_INLINE M16 operator>=(F16 a, F16 b) { return b <= a; }
 HF_INLINE F16 clamp(F16 a, F16 low, F16 high) { return min(max(a, low), high); }

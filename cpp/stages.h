@@ -7,9 +7,9 @@ namespace hyperfocal::HYPERFOCAL_ISA {
 
 void project_chunk(const ViewInputs&, int64_t chunk, const Projected&);
 void draw_tile(const ViewInputs&, int tile, const TileLists&, const ViewImages&, void* scratch);
-void undraw_tile(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, const Slab&, void* scratch);
-void weigh_tile(const ViewInputs&, int tile, const TileLists&, const float* error_map, const Slab&, void* scratch);
-void unproject_chunk(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, const Slab&, const GaussianGradients&,
+void undraw_tile(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, Slab, void* scratch);
+void weigh_tile(const ViewInputs&, int tile, const TileLists&, const float* error_map, Slab, void* scratch);
+void unproject_chunk(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, Slab, const GaussianGradients&,
                      double* camera_sums);
 
 }  // namespace hyperfocal::HYPERFOCAL_ISA

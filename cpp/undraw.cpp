@@ -149,28 +149,28 @@ HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t bloc
 }
 
 template <Terms kTerms>
-void replay(const TileLists& lists, int tile, const TileGrid& grid, const Slab& slab, Scratch& s) {
-    const int64_t begin = lists.tile_start[tile], end = begin + lists.tile_used[tile];
+void replay(const TileLists& lists, int tile, const TileGrid& grid, Slab slab, Scratch& s) {
+    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1], used = begin + lists.tile_used[tile];
     for (int64_t i = begin; i < end; ++i) {
         if (i + 12 < end) prefetch(lists.rows + lists.entries[i + 12]);
-        const uint64_t blocks = lists.masks[i];
-        if (!blocks) continue;
         const uint32_t gaussian = lists.entries[i];
         const Row& row = lists.rows[gaussian];
-        const Splat splat_ = splat_of(row, grid);
-        const int64_t at = slab_row(lists, grid, gaussian, row);
-        stream(slab.rows + 16 * at, row.log2_opacity > kLog2AlphaMax ? replay_gaussian<kTerms, true>(splat_, row, blocks, s)
-                                                                     : replay_gaussian<kTerms, false>(splat_, row, blocks, s));
-        slab.touched[at] = 1;
+        const uint64_t blocks = i < used ? lists.masks[i] : 0;
+        F16 words = splat(0.0f);
+        if (blocks) {
+            const Splat splat_ = splat_of(row, grid);
+            words = row.log2_opacity > kLog2AlphaMax ? replay_gaussian<kTerms, true>(splat_, row, blocks, s)
+                                                     : replay_gaussian<kTerms, false>(splat_, row, blocks, s);
+        }
+        stream(slab + 16 * slab_row(lists, grid, gaussian, row), words);
     }
     fence_streams();
 }
 
 }  // namespace
 
-void undraw_tile(const ViewInputs& view, int tile, const TileLists& lists, const ImageGradients& images, const Slab& slab,
+void undraw_tile(const ViewInputs& view, int tile, const TileLists& lists, const ImageGradients& images, Slab slab,
                  void* scratch) {
-    if (!lists.tile_used[tile]) return;
     const FlushDenormals flush;
     Scratch& s = *static_cast<Scratch*>(scratch);
     const TileGrid grid(view, tile);
@@ -181,9 +181,8 @@ void undraw_tile(const ViewInputs& view, int tile, const TileLists& lists, const
     }
 }
 
-void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const float* error_map, const Slab& slab,
+void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const float* error_map, Slab slab,
                 void* scratch) {
-    if (!lists.tile_used[tile]) return;
     const FlushDenormals flush;
     Scratch& s = *static_cast<Scratch*>(scratch);
     const TileGrid grid(view, tile);
@@ -191,12 +190,11 @@ void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const 
     Plane& error = s.spare[0];
     if (error_map) load_plane(grid, error_map, view.width, error);
     else clear(error);
-    const int64_t begin = lists.tile_start[tile], end = begin + lists.tile_used[tile];
+    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1], used = begin + lists.tile_used[tile];
     for (int64_t i = begin; i < end; ++i) {
-        uint64_t blocks = lists.masks[i];
-        if (!blocks) continue;
         const uint32_t gaussian = lists.entries[i];
         const Row& row = lists.rows[gaussian];
+        uint64_t blocks = i < used ? lists.masks[i] : 0;
         const Splat splat_ = splat_of(row, grid);
         F16 weight_sum = splat(0.0f), error_sum = splat(0.0f);
         for (; blocks; blocks &= blocks - 1) {
@@ -214,10 +212,9 @@ void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const 
             weight_sum += weight;
             error_sum = fma(weight, load(error[block]), error_sum);
         }
-        const int64_t to = slab_row(lists, grid, gaussian, row);
-        slab.rows[16 * to] = sum(weight_sum);
-        slab.rows[16 * to + 1] = sum(error_sum);
-        slab.touched[to] = 1;
+        float* to = slab + 16 * slab_row(lists, grid, gaussian, row);
+        to[0] = sum(weight_sum);
+        to[1] = sum(error_sum);
     }
 }
 

@@ -30,30 +30,26 @@ HF_INLINE void put_zeros(float* to, int64_t first, int count, int width, bool ac
     if (to && !accumulate) std::memset(to + first * width, 0, sizeof(float) * size_t(width) * size_t(count));
 }
 
-// Sums over the tiles of each of 16 Gaussians; columns[word]. Returns the Gaussians that have any.
-HF_INLINE M16 sum_slab(const Box* boxes, int count, int64_t& at, const Slab& slab, F16 (&columns)[16]) {
-    uint32_t bits = 0;
+// Sums over the tiles of each of 16 Gaussians; columns[word]. Returns the Gaussians that have any gradient.
+HF_INLINE M16 sum_slab(const Box* boxes, int count, int64_t& at, Slab slab, F16 (&columns)[16]) {
+    uint32_t drawn = 0;
     for (int i = 0; i < 16; ++i) columns[i] = splat(0.0f);
     for (int i = 0; i < count; ++i) {
         const int64_t tiles = boxes[i].count();
+        const float* rows = slab + 16 * at;
         F16 total = splat(0.0f);
-        uint32_t any_touched = 0;
         // Most Gaussians lie in one to four tiles. Looking at four in any case costs less than guessing how many.
-        HF_UNROLL for (int k = 0; k < kSlabSlack; ++k) {
-            const uint32_t touched = k < tiles ? slab.touched[at + k] : 0;
-            any_touched |= touched;
-            total += load_if(touched, slab.rows + 16 * (at + k));
-        }
-        for (int64_t k = kSlabSlack; k < tiles; ++k) {
-            any_touched |= slab.touched[at + k];
-            total += load_if(slab.touched[at + k], slab.rows + 16 * (at + k));
-        }
+        HF_UNROLL for (int k = 0; k < kSlabSlack; ++k) total += load_if(k < tiles, rows + 16 * k);
+        for (int64_t k = kSlabSlack; k < tiles; ++k) total += load(rows + 16 * k);
         at += tiles;
-        bits |= any_touched << i;
+        drawn |= uint32_t(tiles > 0) << i;
         columns[i] = total;
     }
-    if (bits) transpose(columns);
-    return mask_of_bits(bits);
+    if (!drawn) return mask_of_bits(0);
+    transpose(columns);
+    M16 moved = mask_of_bits(0);
+    for (int word = 0; word <= kSumDepth; ++word) moved = moved | !(columns[word] == splat(0.0f));
+    return moved & mask_of_bits(drawn);
 }
 
 // Through colour = max(sh + 0.5, 0) at the direction from the camera; d_direction is by the vector before normalising.
@@ -107,7 +103,7 @@ struct CameraSums {
 
 }  // namespace
 
-void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, uint32_t slab_base, const Slab& slab,
+void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, uint32_t slab_base, Slab slab,
                      const GaussianGradients& out, double* camera_sums) {
     const int64_t begin = chunk * kChunk, end = begin + kChunk < view.n ? begin + kChunk : view.n;
     float eye[3];
