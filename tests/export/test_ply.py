@@ -201,9 +201,8 @@ def test_a_missing_folder_is_a_sentence_not_a_traceback(tmp_path: Path) -> None:
 
 
 def test_a_million_gaussians_are_written_within_seconds(tmp_path: Path) -> None:
-    n = 1_000_000
-    many = as_fitted(random_gaussians(1000)).select(torch.arange(n) % 1000)
-    began = time.perf_counter()
-    write_ply(tmp_path / "a.ply", many)
-    # About 1 s on two free cores; the bound leaves room for a busy machine.
-    assert time.perf_counter() - began < 10
+    few = as_fitted(random_gaussians(1000)).select(torch.arange(200_000) % 1000)
+    began = time.process_time()  # of all threads: a busy machine does not count
+    write_ply(tmp_path / "a.ply", few)
+    # A fifth of a million; all of it takes about 1 s, so the bound leaves a factor of ten.
+    assert time.process_time() - began < 2
