@@ -54,11 +54,13 @@ struct Rasterization {
     }
 };
 
-std::unique_ptr<Rasterization> prepare(Input means, Input quaternions, Input scales, Input opacities, Input world_to_camera,
+std::unique_ptr<Rasterization> prepare(Input means, Input quaternions, Input scales, Input opacities,
+                                       Input world_to_camera,
                        Input focal_px, Input center_px, int width, int height, MaybeInput sh, MaybeInput colors,
                        int sh_degree, MaybeInput background, MaybeInput variance_px2, MaybeInput opacity_factor,
                        MaybeInput mean_offsets_px, float low_pass_px2, float near, float alpha_cut, bool relative_cut) {
-    std::unique_ptr<Rasterization> r(new Rasterization{means, quaternions, scales, opacities, world_to_camera, focal_px, center_px,
+    std::unique_ptr<Rasterization> r(new Rasterization{means, quaternions, scales, opacities, world_to_camera,
+                                                       focal_px, center_px,
                                 sh, colors, background, variance_px2, opacity_factor, mean_offsets_px});
     r->views = int64_t(world_to_camera.shape(0));
     r->means_per_view = means.ndim() == 3;
@@ -92,7 +94,8 @@ void forward(Rasterization& r, int threads, Output color, Output alpha, Output d
     }
 }
 
-void backward(const Rasterization& r, int threads, Input color, Input alpha, Input depth_sum, MaybeInput d_color, MaybeInput d_alpha,
+void backward(const Rasterization& r, int threads, Input color, Input alpha, Input depth_sum, MaybeInput d_color,
+              MaybeInput d_alpha,
               MaybeInput d_depth_sum, MaybeInput d_depth_median, MaybeOutput d_means, MaybeOutput d_quaternions,
               MaybeOutput d_scales, MaybeOutput d_opacities, MaybeOutput d_sh, MaybeOutput d_colors,
               MaybeOutput d_world_to_camera, MaybeOutput d_focal_px, MaybeOutput d_center_px, MaybeOutput d_background,
@@ -100,8 +103,10 @@ void backward(const Rasterization& r, int threads, Input color, Input alpha, Inp
     nb::gil_scoped_release unlocked;
     const int64_t pixels = int64_t(r.common.width) * r.common.height, n = r.common.n;
     for (int64_t v = 0; v < r.views; ++v) {
-        const ImageGradients images = {at(d_color, 3 * pixels * v), at(d_alpha, pixels * v), at(d_depth_sum, pixels * v),
-                                       at(d_depth_median, pixels * v), color.data() + 3 * pixels * v, alpha.data() + pixels * v, depth_sum.data() + pixels * v};
+        const int64_t pixel = pixels * v;
+        const ImageGradients images = {at(d_color, 3 * pixel),     at(d_alpha, pixel),        at(d_depth_sum, pixel),
+                                       at(d_depth_median, pixel),  color.data() + 3 * pixel,  alpha.data() + pixel,
+                                       depth_sum.data() + pixel};
         GaussianGradients g;
         g.means = at(d_means, r.means_per_view ? 3 * n * v : 0);
         g.quaternions = at(d_quaternions, r.quaternions_per_view ? 4 * n * v : 0);

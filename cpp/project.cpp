@@ -54,7 +54,8 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
             const F16 cut = view.relative_cut
                                 ? max(splat(1e-6f), g.opacity_factor * splat(view.alpha_cut))
                                 : splat(view.alpha_cut);
-            visible = visible & (cut <= opacity) & (splat(0.0f) < opacity) & finite(opacity) & (splat(0.0f) < p.det) & finite(p.det) &
+            visible = visible & (cut <= opacity) & (splat(0.0f) < opacity) & finite(opacity) &
+                      (splat(0.0f) < p.det) & finite(p.det) &
                       finite(p.cov_xx) & finite(p.cov_yy) & (splat(0.0f) < p.cov_xx) & (splat(0.0f) < p.cov_yy) &
                       finite(p.mean_px[0]) & finite(p.mean_px[1]);
             // A cut of zero leaves what float arithmetic leaves: alphas down to 2^-126. Its footprint is that of the

@@ -81,7 +81,8 @@ HF_INLINE void touched_blocks(const Ellipses& e, float x0, float y0, I16 (&bytes
 }
 
 // What of u and v depends on the tile: u = k_xx x + (k_xy y + u0), v = k_yy y + v0 with x, y from the tile's corner.
-HF_INLINE void tile_offsets(F16 mean_x, F16 mean_y, F16 k_xx, F16 k_xy, F16 k_yy, const TileGrid& grid, F16& u0, F16& v0) {
+HF_INLINE void tile_offsets(F16 mean_x, F16 mean_y, F16 k_xx, F16 k_xy, F16 k_yy, const TileGrid& grid, F16& u0,
+                            F16& v0) {
     const F16 x = splat(float(grid.x0)) - mean_x, y = splat(float(grid.y0)) - mean_y;
     u0 = fma(k_xx, x, k_xy * y);
     v0 = k_yy * y;

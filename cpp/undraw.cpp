@@ -150,7 +150,8 @@ HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t bloc
 
 template <Terms kTerms>
 void replay(const TileLists& lists, int tile, const TileGrid& grid, Slab slab, Scratch& s) {
-    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1], used = begin + lists.tile_used[tile];
+    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
+    const int64_t used = begin + lists.tile_used[tile];
     for (int64_t i = begin; i < end; ++i) {
         if (i + 12 < end) prefetch(lists.rows + lists.entries[i + 12]);
         const uint32_t gaussian = lists.entries[i];
@@ -190,7 +191,8 @@ void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const 
     Plane& error = s.spare[0];
     if (error_map) load_plane(grid, error_map, view.width, error);
     else clear(error);
-    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1], used = begin + lists.tile_used[tile];
+    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
+    const int64_t used = begin + lists.tile_used[tile];
     for (int64_t i = begin; i < end; ++i) {
         const uint32_t gaussian = lists.entries[i];
         const Row& row = lists.rows[gaussian];

@@ -179,7 +179,8 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
         F16 d_jw[6];
         for (int r = 0; r < 2; ++r)
             for (int k = 0; k < 3; ++k)
-                d_jw[3 * r + k] = dot3(d_u[3 * r], p.axes[3 * k], d_u[3 * r + 1], p.axes[3 * k + 1], d_u[3 * r + 2], p.axes[3 * k + 2]);
+                d_jw[3 * r + k] = dot3(d_u[3 * r], p.axes[3 * k], d_u[3 * r + 1], p.axes[3 * k + 1], d_u[3 * r + 2],
+                                       p.axes[3 * k + 2]);
         F16 d_j[4];  // j00, j02, j11, j12
         d_j[0] = dot3(d_jw[0], splat(w[0]), d_jw[1], splat(w[1]), d_jw[2], splat(w[2]));
         d_j[1] = dot3(d_jw[0], splat(w[8]), d_jw[1], splat(w[9]), d_jw[2], splat(w[10]));
@@ -205,7 +206,8 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
 
         F16 d_mean[3];
         for (int j = 0; j < 3; ++j) d_mean[j] = dot3(splat(w[j]), d_t[0], splat(w[4 + j]), d_t[1], splat(w[8 + j]), d_t[2]);
-        const F16 d_color[3] = {zero_unless(live, s[kSumRed]), zero_unless(live, s[kSumGreen]), zero_unless(live, s[kSumBlue])};
+        F16 d_color[3];
+        for (int c = 0; c < 3; ++c) d_color[c] = zero_unless(live, s[kSumRed + c]);
         F16 d_direction[3] = {splat(0.0f), splat(0.0f), splat(0.0f)};
         if (view.sh) {
             color_backward(view, g, eye, first, count, live, d_color, out, d_direction);
