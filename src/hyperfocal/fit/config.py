@@ -155,8 +155,10 @@ class FitConfig:
     """Time between two raises of the degree from 0, as a fraction of the run."""
     resolution: tuple[tuple[float, int], ...] = ((0.0, 4), (0.05, 2), (0.2, 1))
     """Coarse to fine: (from this fraction of the run, photographs are shrunk by this factor)."""
-    background: Literal["black", "random"] = "black"
-    """What is behind the Gaussians in training; a random colour for each step discourages see-through surfaces."""
+    background: Literal["black", "random"] = "random"
+    """What is behind the Gaussians in training. A random colour for each step keeps surfaces from being see-through in
+    dark places, where black would hide it: depth needs them opaque. Measured on the demo: coverage above 0.999 in place
+    of 0.83, for 0.3 dB."""
     initial: InitialConfig = field(default_factory=InitialConfig)
     learning_rates: LearningRates = field(default_factory=LearningRates)
     densify: McmcConfig | ClassicConfig = field(default_factory=McmcConfig)
