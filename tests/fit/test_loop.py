@@ -111,6 +111,23 @@ def test_the_global_random_state_is_neither_used_nor_changed() -> None:
     assert torch.equal(a.means, b.means)
 
 
+def test_any_number_of_threads_gives_the_same_bits_and_is_left_as_it_was() -> None:
+    truth = world(100)
+    photographs, usual = photographs_of(truth), torch.get_num_threads()
+    results = []
+    try:
+        for threads in (1, 2, 3):
+            torch.set_num_threads(threads)
+            for step in fit(photographs, perturbed(truth), small(20)):
+                assert torch.get_num_threads() == threads
+                if step.is_last:
+                    results.append(step.gaussians())
+    finally:
+        torch.set_num_threads(usual)
+    for other in results[1:]:
+        assert all(torch.equal(t, getattr(other, name)) for name, t in results[0].tensors().items())
+
+
 def test_the_result_survives_a_file_bit_for_bit(tmp_path: Path) -> None:
     truth = world(100)
     fitted = last(fit(photographs_of(truth), perturbed(truth), small())).gaussians()

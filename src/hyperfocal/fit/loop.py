@@ -20,6 +20,7 @@ from .densify import Densifier, Observation, densifier_for
 from .objective import loss_terms
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
 from .pyramid import Pyramid
+from .threads import torch_on_one_thread
 
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
 
@@ -144,10 +145,13 @@ def _steps(photographs: tuple[Photograph, ...], start: Gaussians, run: _Run, pro
     clock = _Clock()
     for index in range(steps):
         photograph = pyramid.level(schedules.shrink_factor(config, index / steps))[next(order)]
-        terms, gradients, seen = _differentiate(state.values, photograph, index, run)
-        means_rate = seen.means_rate * run.extent
-        optimizer.step_(state, gradients, step=index, rates=config.learning_rates, means_rate=means_rate)
-        state, memory = run.densifier.step(state, memory, seen)
+        means_rate = run.extent * schedules.means_rate(config.learning_rates, index / steps)
+        with torch_on_one_thread() as threads:
+            terms, gradients, seen = _differentiate(state.values, photograph, index, run, threads)
+            optimizer.step_(
+                state, gradients, step=index, rates=config.learning_rates, means_rate=means_rate, threads=threads
+            )
+            state, memory = run.densifier.step(state, memory, seen)
         clock.taken = index + 1
         if clock.taken % _PROGRESS_EVERY == 0 or clock.taken == steps:
             progress("fitting", clock.taken, steps)
@@ -177,7 +181,7 @@ def _snapshot(values: Parameters, color_space: ColorSpace, clock: _Clock, index:
 
 
 def _differentiate(
-    values: Parameters, photograph: Photograph, index: int, run: _Run
+    values: Parameters, photograph: Photograph, index: int, run: _Run, threads: int
 ) -> tuple[dict[str, float], Parameters, Observation]:
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
@@ -188,9 +192,9 @@ def _differentiate(
         gaussians,
         photograph.camera,
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
-        options=RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets),
+        options=RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads),
     )
-    terms = loss_terms(rendering, photograph, gaussians, run.extent, config, run.densifier)
+    terms = loss_terms(rendering, photograph, gaussians, run.extent, config, run.densifier, threads)
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
         raise FloatingPointError(f"The loss of step {index} (photograph {photograph.name}) is {loss.item()}.")

@@ -18,6 +18,7 @@ def loss_terms(
     extent: float,
     config: FitConfig,
     densifier: Densifier,
+    threads: int,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the weighted terms by name; their sum is the loss.
 
@@ -28,8 +29,13 @@ def loss_terms(
         extent: Size of the scene in scene units.
         config: Weights.
         densifier: Its regularisers are terms too.
+        threads: Of the native kernel.
     """
     photometric = l1_ssim_loss(
-        rendering.color, photograph.image, ssim_weight=config.ssim_weight, valid=photograph.valid
+        rendering.color,
+        photograph.image,
+        ssim_weight=config.ssim_weight,
+        valid=photograph.valid,
+        threads=threads,
     )
     return {"photometric": photometric, **densifier.regularizers(gaussians, extent)}

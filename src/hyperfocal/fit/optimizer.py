@@ -18,6 +18,7 @@ def step_(
     step: int,
     rates: LearningRates,
     means_rate: float,
+    threads: int,
 ) -> None:
     """Update `state` in place.
 
@@ -27,6 +28,7 @@ def step_(
         step: How many steps were taken before this one.
         rates: Learning rates; that of positions is not used.
         means_rate: Learning rate of positions in scene units.
+        threads: Of the native kernel.
     """
     # One rate for each of the 3 k columns of a row: the constant coefficient's three channels come first.
     sh_rates = torch.full((3 * state.values.sh.shape[1],), rates.sh_rest)
@@ -51,4 +53,5 @@ def step_(
                 beta1=_BETAS[0],
                 beta2=_BETAS[1],
                 epsilon=_EPSILON,
+                threads=threads,
             )

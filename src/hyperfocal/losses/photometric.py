@@ -15,7 +15,12 @@ def l1_map(rendered: Float[Tensor, "h w c"], target: Float[Tensor, "h w c"]) -> 
 
 
 def l1_ssim_loss(
-    rendered: Image, target: Image, *, ssim_weight: float = 0.2, valid: Mask | None = None
+    rendered: Image,
+    target: Image,
+    *,
+    ssim_weight: float = 0.2,
+    valid: Mask | None = None,
+    threads: int | None = None,
 ) -> Float[Tensor, ""]:
     """Return the mean over valid pixels of (1 - ssim_weight) |rendered - target| + ssim_weight (1 - SSIM).
 
@@ -29,12 +34,13 @@ def l1_ssim_loss(
         valid: True where the photograph counts. Elsewhere the rendering is taken to equal the target, so that a window
             which reaches over the mask's edge sees nothing to complain about there; no gradient goes there either.
             With no valid pixel at all the loss is 0.
+        threads: Of the native kernel; torch's number if None.
     """
     if not 0 <= ssim_weight <= 1:
         raise ValueError(f"`ssim_weight` must be between 0 and 1, got {ssim_weight}.")
     native = all(image.device.type == "cpu" and image.dtype == torch.float32 for image in (rendered, target))
     if native and not target.requires_grad:
-        return fused_l1_ssim_loss(rendered, target, ssim_weight=ssim_weight, valid=valid)
+        return fused_l1_ssim_loss(rendered, target, ssim_weight=ssim_weight, valid=valid, threads=threads)
     if valid is not None:
         rendered = torch.where(valid.unsqueeze(-1), rendered, target.detach())
     loss = (1 - ssim_weight) * l1_map(rendered, target) + ssim_weight * (1 - ssim_map(rendered, target))
