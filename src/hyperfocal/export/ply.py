@@ -30,7 +30,7 @@ _REST_COUNTS = {3 * (coefficient_count(degree) - 1): degree for degree in range(
 _LONGEST_HEADER = 64 * 1024  # bytes; ours has about 1.5 KiB, one of another program with 100 properties about 3 KiB
 _COUNT = re.compile("[0-9]{1,15}")
 _COLOR_SPACE = "comment hyperfocal color_space "
-_REMEDY = "Choose a binary little-endian PLY of 3D Gaussians, as `hyperfocal export` and other trainers write."
+_REMEDY = "Choose a binary little-endian PLY of 3D Gaussians, as `hyperfocal reconstruct` and other trainers write."
 
 
 def write_ply(path: Path | str, gaussians: Gaussians) -> None:
