@@ -1,6 +1,7 @@
 // The extension module hyperfocal._core. Only bind*.cpp know Python.
 #include <nanobind/nanobind.h>
 
+#include "buffer.h"
 #include "isa.h"
 
 namespace nb = nanobind;
@@ -16,6 +17,8 @@ NB_MODULE(_core, m) {
           "The instruction set in use: 'base', 'v3' (AVX2 and FMA) or 'v4' (AVX-512).");
     m.def("set_simd_level", &hyperfocal::set_simd_level, nb::arg("name"),
           "Chooses another instruction set, for tests. False if this build or processor does not have it.");
+    m.def("release_memory", &hyperfocal::release_memory, nb::call_guard<nb::gil_scoped_release>(),
+          "Gives the kept scratch memory back to the system. Returns how many bytes that were.");
     bind_rasterize(m);
     bind_loss(m);
 }

@@ -4,12 +4,16 @@
 #include <cstdlib>
 #include <mutex>
 #include <new>
+#include <utility>
 #include <vector>
 
 #ifdef _WIN32
 #include <malloc.h>
 #else
 #include <sys/mman.h>
+#endif
+#ifdef __GLIBC__
+#include <malloc.h>
 #endif
 
 namespace hyperfocal {
@@ -101,6 +105,22 @@ RawBuffer::~RawBuffer() {
         store.bytes -= store.kept.front().capacity;
         store.kept.erase(store.kept.begin());
     }
+}
+
+size_t release_memory() {
+    Store& store = the_store();
+    std::vector<Kept> freed;
+    size_t bytes;
+    {
+        std::lock_guard<std::mutex> hold(store.mutex);
+        freed.swap(store.kept);
+        bytes = std::exchange(store.bytes, 0);
+    }
+    for (const Kept& old : freed) release(old.block);
+#ifdef __GLIBC__
+    malloc_trim(0);  // blocks of up to 32 MiB come from malloc's heap, which would keep them in its turn
+#endif
+    return bytes;
 }
 
 }  // namespace hyperfocal

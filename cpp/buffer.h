@@ -7,6 +7,9 @@
 
 namespace hyperfocal {
 
+// Gives everything that is kept, and in use by no buffer, back to the system. Returns how many bytes that were.
+size_t release_memory();
+
 // 64-byte aligned, uninitialised, in huge pages where the system grants them.
 class RawBuffer {
   public:
