@@ -160,13 +160,15 @@ HF_INLINE void close_tile(const ViewInputs& view, const TileGrid& grid, const Ti
                                max(splat(1.0f) - load(s.alpha[block]), splat(0.0f)));
         store(lists.transmittance + int64_t(tile) * kTilePixels + block * kLanes, transmittance);
         store(s.median[block], zero_unless(transmittance <= splat(0.5f), load(s.median[block])));
+        const F16 alpha = load(s.alpha[block]);
+        store(s.depth[block], zero_unless(splat(0.0f) < alpha, load(s.depth[block]) / alpha));
         store(s.red[block], fma(transmittance, splat(view.background[0]), load(s.red[block])));
         store(s.green[block], fma(transmittance, splat(view.background[1]), load(s.green[block])));
         store(s.blue[block], fma(transmittance, splat(view.background[2]), load(s.blue[block])));
     }
     store_planes3(grid, s.red, s.green, s.blue, images.color, view.width);
     store_plane(grid, s.alpha, images.alpha, view.width);
-    store_plane(grid, s.depth, images.depth_sum, view.width);
+    store_plane(grid, s.depth, images.depth_expected, view.width);
     store_plane(grid, s.median, images.depth_median, view.width);
 }
 

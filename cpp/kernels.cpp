@@ -3,6 +3,6 @@
 namespace hyperfocal::HYPERFOCAL_ISA {
 
 extern const Kernels kernels;
-const Kernels kernels = {project_chunk, draw_tile, undraw_tile, weigh_tile, unproject_chunk};
+const Kernels kernels = {project_chunk, draw_tile, blend_features_tile, undraw_tile, weigh_tile, unproject_chunk};
 
 }  // namespace hyperfocal::HYPERFOCAL_ISA

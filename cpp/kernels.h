@@ -16,6 +16,7 @@ constexpr int kTileBlocks = 64;    // 8 x 8 blocks: one bit each in a 64-bit mas
 constexpr int kTilePixels = kTile * kTile;
 constexpr int kChunk = 1024;       // Gaussians per unit of the per-Gaussian stages; fixed, so that sums are too
 constexpr int kRowWords = 16;
+constexpr int kMaxChannels = 32;
 
 // The packed row of one projected Gaussian: one cache line. At pixel offset (dx, dy) from the mean,
 //     log2 alpha = log2_opacity - u^2 - v^2    with u = k_xx dx + k_xy dy and v = k_yy dy,
@@ -43,7 +44,8 @@ struct Box {
 // One view of a scene; every array is float32 and contiguous. Optional ones are null.
 struct ViewInputs {
     int64_t n = 0;
-    int width = 0, height = 0;
+    int width = 0, height = 0;  // of what is drawn: rows [first_row, first_row + height) of an image image_height high
+    int first_row = 0, image_height = 0;
     const float* means = nullptr;        // [n, 3]
     const float* quaternions = nullptr;  // [n, 4] wxyz, any length but zero
     const float* scales = nullptr;       // [n, 3]
@@ -52,6 +54,8 @@ struct ViewInputs {
     const float* colors = nullptr;       // [n, 3]
     int sh_stored = 0;                   // 1, 4, 9 or 16
     int sh_degree = 0;                   // the degree in use
+    const float* features = nullptr;     // [n, channels] optional, blended beside the colours
+    int channels = 0;                    // at most kMaxChannels
     float world_to_camera[16] = {};
     float focal_px[2] = {}, center_px[2] = {};
     float background[3] = {};
@@ -90,14 +94,16 @@ struct TileLists {
 struct ViewImages {
     float* color;         // [h, w, 3]
     float* alpha;         // [h, w]
-    float* depth_sum;     // [h, w]
-    float* depth_median;  // [h, w]
+    float* depth_expected;  // [h, w]
+    float* depth_median;    // [h, w]
+    float* features;        // [h, w, channels], or null
 };
 
 // Gradients of the images (null if absent) and what they are gradients of.
 struct ImageGradients {
-    const float *d_color, *d_alpha, *d_depth_sum, *d_depth_median;
-    const float *color, *alpha, *depth_sum;
+    const float *d_color, *d_alpha, *d_depth_expected, *d_depth_median, *d_features;
+    const float *color, *alpha, *depth_expected, *features;
+    bool any() const { return d_color || d_alpha || d_depth_expected || d_depth_median || d_features; }
 };
 
 // One slab row: sums over the pixels of one tile, of one Gaussian. g is alpha dL/dalpha; u and v are those of Row.
@@ -111,6 +117,8 @@ constexpr int kSlabSlack = 4;  // rows past the end that may be looked at
 // One row of 16 floats per Gaussian and tile, each written exactly once, by the tile: rows of one Gaussian come from several
 // threads, and anything that they would have to share (a flag per row, say) travels from core to core all the time.
 typedef float* Slab;  // [slab rows + kSlabSlack, 16]
+// The same for feature channels: weight times the image's gradient. Null where there are none.
+typedef float* FeatureSlab;  // [slab rows, channels]
 
 // Gradients per Gaussian; null where not wanted. If `accumulate`, they are added to what is there.
 struct GaussianGradients {
@@ -120,10 +128,12 @@ struct GaussianGradients {
     float* opacities = nullptr;
     float* sh = nullptr;
     float* colors = nullptr;
+    float* features = nullptr;
     float* variance_px2 = nullptr;
     float* opacity_factor = nullptr;
     float* mean_offsets_px = nullptr;
     bool accumulate_means = false, accumulate_quaternions = false, accumulate_colors = false;
+    bool accumulate_features = false;
     bool accumulate = false;  // scales, opacities, sh
 };
 
@@ -133,7 +143,10 @@ enum CameraWord { kCameraMatrix = 0, kCameraFocal = 12, kCameraCenter = 14, kCam
 struct Kernels {
     void (*project_chunk)(const ViewInputs&, int64_t chunk, const Projected&);
     void (*draw_tile)(const ViewInputs&, int tile, const TileLists&, const ViewImages&, void* scratch);
-    void (*undraw_tile)(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, Slab, void* scratch);
+    // Adds what the Gaussians that draw_tile drew contribute to the feature channels.
+    void (*blend_features_tile)(const ViewInputs&, int tile, const TileLists&, float* features, void* scratch);
+    void (*undraw_tile)(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, Slab, FeatureSlab,
+                        void* scratch);
     // weight (and, if error_map is given, weight times error) of each Gaussian in each tile: words 0 and 1 of its row.
     void (*weigh_tile)(const ViewInputs&, int tile, const TileLists&, const float* error_map, Slab, void* scratch);
     // camera_sums: kCameraWords doubles, or null.
@@ -141,7 +154,7 @@ struct Kernels {
                             const GaussianGradients&, double* camera_sums);
 };
 
-constexpr int64_t kScratchBytes = 1 << 17;  // per thread, for the tile kernels
+constexpr int64_t kScratchBytes = 1 << 18;  // per thread, for the tile kernels
 
 namespace isa_base {
 extern const Kernels kernels;

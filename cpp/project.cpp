@@ -36,6 +36,8 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
     camera_center(view, center);
     uint32_t visible_count = 0, tile_count = 0;
     const float width = float(view.width), height = float(view.height);
+    // Of the whole image: a Gaussian outside the window of rows is not culled, it only has no tiles.
+    const float image_top = -float(view.first_row), image_bottom = image_top + float(view.image_height);
 
     for (int64_t first = begin; first < end; first += 16) {
         const int count = end - first < 16 ? int(end - first) : 16;
@@ -67,7 +69,8 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
                                max(log2_opacity - select(no_cut, splat(-1022.0f), log2_cut), splat(0.0f));
             const F16 half_width = sqrt(reach2 * p.cov_xx), half_height = sqrt(reach2 * p.cov_yy);
             visible = visible & (splat(0.0f) < p.mean_px[0] + half_width) & (p.mean_px[0] - half_width < splat(width)) &
-                      (splat(0.0f) < p.mean_px[1] + half_height) & (p.mean_px[1] - half_height < splat(height));
+                      (splat(image_top) < p.mean_px[1] + half_height) &
+                      (p.mean_px[1] - half_height < splat(image_bottom));
             if (any(visible)) {
                 F16 color[3];
                 colors_of(view, g, center, first, count, color);

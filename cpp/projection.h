@@ -54,7 +54,7 @@ struct Projection {
     F16 jw[6];                      // Jacobian * world-to-camera rotation, 2 x 3
     F16 u[6];                       // jw * axes: cov2d = u u^T + blur
     F16 cov_xx, cov_xy, cov_yy, det;
-    F16 mean_px[2];
+    F16 mean_px[2];                 // from the corner of what is drawn
 };
 
 HF_INLINE F16 dot3(F16 a0, F16 b0, F16 a1, F16 b1, F16 a2, F16 b2) { return fma(a0, b0, fma(a1, b1, a2 * b2)); }
@@ -83,7 +83,8 @@ HF_INLINE void project(const ViewInputs& view, const Group& g, Projection& p) {
     to_camera(view, g, p.t);
     p.inverse_z = splat(1.0f) / p.t[2];
 
-    const float size[2] = {float(view.width), float(view.height)};
+    const float size[2] = {float(view.width), float(view.image_height)};
+    const float drawn_center[2] = {view.center_px[0], view.center_px[1] - float(view.first_row)};
     for (int i = 0; i < 2; ++i) {
         const float focal = view.focal_px[i], center = view.center_px[i];
         const float margin = 0.3f * (0.5f * size[i] / focal);
@@ -91,7 +92,7 @@ HF_INLINE void project(const ViewInputs& view, const Group& g, Projection& p) {
         const F16 free = p.t[i] * p.inverse_z;
         p.ratio[i] = clamp(free, low, high);
         p.ratio_free[i] = (low <= free) & (free <= high);
-        p.mean_px[i] = fma(splat(focal), free, splat(center)) + g.offset_px[i];
+        p.mean_px[i] = fma(splat(focal), free, splat(drawn_center[i])) + g.offset_px[i];
     }
     p.j00 = splat(view.focal_px[0]) * p.inverse_z;
     p.j11 = splat(view.focal_px[1]) * p.inverse_z;

@@ -55,6 +55,19 @@ void camera_gradient(const ViewInputs& view, const Buffer<double>& chunk_sums, c
     }
 }
 
+// The features' gradient of one chunk of Gaussians: their sums over tiles. No slab means that it is zero.
+void sum_features(const ViewInputs& view, int64_t chunk, const ViewState& state, const float* slab,
+                  const GaussianGradients& out) {
+    const int channels = view.channels;
+    const float* row = slab ? slab + int64_t(state.chunk_base[chunk]) * channels : nullptr;
+    for (int64_t g = chunk * kChunk; g < std::min(view.n, (chunk + 1) * kChunk); ++g) {
+        float* to = out.features + g * channels;
+        if (!out.accumulate_features) std::fill(to, to + channels, 0.0f);
+        for (uint32_t tile = 0; slab && tile < state.boxes[g].count(); ++tile, row += channels)
+            for (int k = 0; k < channels; ++k) to[k] += row[k];
+    }
+}
+
 }  // namespace
 
 ViewState draw_view(const ViewInputs& view, const ViewImages& images, float* radii_px, int threads) {
@@ -91,6 +104,7 @@ ViewState draw_view(const ViewInputs& view, const ViewImages& images, float* rad
     Scratch scratch(threads);
     parallel_for(threads, tiles, [&](int64_t tile, int worker) {
         kernels.draw_tile(view, int(tile), lists, images, scratch.of(worker));
+        if (images.features) kernels.blend_features_tile(view, int(tile), lists, images.features, scratch.of(worker));
     });
     return state;
 }
@@ -133,11 +147,12 @@ void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGrad
     }
     Buffer<float> memory(16 * (int64_t(state.chunk_base[chunks]) + kSlabSlack));
     const Slab slab = memory.data();
-    if (images.d_color || images.d_alpha || images.d_depth_sum || images.d_depth_median) {
+    Buffer<float> feature_memory(images.d_features ? int64_t(state.chunk_base[chunks]) * view.channels : 0);
+    if (images.any()) {
         const TileLists lists = state.lists();
         Scratch scratch(threads);
         parallel_for(threads, tiles_of(view), [&](int64_t tile, int worker) {
-            kernels.undraw_tile(view, int(tile), lists, images, slab, scratch.of(worker));
+            kernels.undraw_tile(view, int(tile), lists, images, slab, feature_memory.data(), scratch.of(worker));
         });
     }
     const bool want_camera = camera.world_to_camera || camera.focal_px || camera.center_px;
@@ -146,6 +161,8 @@ void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGrad
     parallel_for(threads, chunks, [&](int64_t chunk, int) {
         kernels.unproject_chunk(view, chunk, state.boxes.data() + chunk * kChunk, state.chunk_base[chunk], slab, gaussians,
                                 want_camera ? chunk_sums.data() + chunk * kCameraWords : nullptr);
+        if (gaussians.features)
+            sum_features(view, chunk, state, images.d_features ? feature_memory.data() : nullptr, gaussians);
     });
     if (want_camera) camera_gradient(view, chunk_sums, camera);
 }

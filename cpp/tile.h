@@ -116,6 +116,12 @@ HF_INLINE Splat splat_of(const Row& row, const TileGrid& grid) {
     return s;
 }
 
+// Where the sums of one Gaussian over one tile go.
+HF_INLINE int64_t slab_row(const TileLists& lists, const TileGrid& grid, uint32_t gaussian, const Row& row) {
+    const uint32_t x = uint32_t(grid.x0 / kTile), y = uint32_t(grid.y0 / kTile);
+    return int64_t(lists.chunk_base[gaussian / kChunk]) + uint32_t(row.slab_base + y * row.tiles_across + x);
+}
+
 // Whether alpha may reach its clamp; spares the others the clamp.
 constexpr float kLog2AlphaMax = -0.00145f;  // a little below log2(kAlphaMax)
 
@@ -165,6 +171,22 @@ inline void load_planes3(const TileGrid& grid, const float* image, int width, Pl
             set_plane_row(blue, x, y, b);
         }
     }
+}
+// The same for one of several interleaved channels.
+inline void load_channel(const TileGrid& grid, const float* image, int width, int channels, int channel, Plane& plane) {
+    for (int y = 0; y < kTile; ++y) {
+        for (int x = 0; x < kTile; ++x) {
+            const bool in = y < grid.rows && x < grid.columns;
+            plane[y / kBlock * 8 + x / kBlock][y % kBlock * kBlock + x % kBlock] =
+                in ? image[(int64_t(grid.y0 + y) * width + grid.x0 + x) * channels + channel] : 0.0f;
+        }
+    }
+}
+inline void store_channel(const TileGrid& grid, const Plane& plane, float* image, int width, int channels, int channel) {
+    for (int y = 0; y < grid.rows; ++y)
+        for (int x = 0; x < grid.columns; ++x)
+            image[(int64_t(grid.y0 + y) * width + grid.x0 + x) * channels + channel] =
+                plane[y / kBlock * 8 + x / kBlock][y % kBlock * kBlock + x % kBlock];
 }
 inline void store_plane(const TileGrid& grid, const Plane& plane, float* image, int width) {
     for (int y = 0; y < grid.rows; ++y) {

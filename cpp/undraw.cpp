@@ -13,13 +13,15 @@ struct Scratch {
     alignas(64) Plane transmittance, behind;
     Plane d_red, d_green, d_blue, d_alpha, d_depth, d_median;
     Plane spare[3];
-    Plane alpha, u;  // of one Gaussian, in the order of its blocks
+    Plane alpha, u;       // of one Gaussian, in the order of its blocks
+    Plane weight, value;  // the same, and only where there are feature channels
+    Plane d_features[kMaxChannels];
     float v[8][kLanes];
 };
 static_assert(sizeof(Scratch) <= kScratchBytes);
 
 // Which image gradients there are: a kernel for each case, as those in no need of a term should not pay for it.
-enum Terms { kColor, kColorAlpha, kAll };
+enum Terms { kColor, kColorAlpha, kDepth, kFeatures };
 
 HF_INLINE void clear(Plane& plane) { std::memset(plane, 0, sizeof plane); }
 
@@ -42,29 +44,66 @@ HF_INLINE Terms open_tile(const ViewInputs& view, const TileGrid& grid, const Im
     } else {
         clear(s.d_red), clear(s.d_green), clear(s.d_blue);
     }
-    const Terms terms = images.d_depth_sum || images.d_depth_median ? kAll : images.d_alpha ? kColorAlpha : kColor;
+    const Terms terms = images.d_features                                ? kFeatures
+                        : images.d_depth_expected || images.d_depth_median ? kDepth
+                        : images.d_alpha                                   ? kColorAlpha
+                                                                           : kColor;
+    if (terms != kColor) clear(s.d_alpha);
+    if (terms >= kDepth) clear(s.d_depth), clear(s.d_median);
     if (images.d_alpha) {
         load_plane(grid, images.alpha, width, s.spare[0]);
         load_plane(grid, images.d_alpha, width, s.d_alpha);
         add_product(s.behind, s.spare[0], s.d_alpha);
-    } else if (terms == kAll) {
-        clear(s.d_alpha);
     }
-    if (images.d_depth_sum) {
-        load_plane(grid, images.depth_sum, width, s.spare[0]);
-        load_plane(grid, images.d_depth_sum, width, s.d_depth);
-        add_product(s.behind, s.spare[0], s.d_depth);
-    } else if (terms == kAll) {
-        clear(s.d_depth);
+    if (images.d_depth_expected) {
+        // depth = (sum of w z) / (sum of w): by the one 1 / alpha of the gradient, by the other -depth / alpha of it. What
+        // both add to `behind` cancels.
+        Plane &alpha = s.spare[0], &depth = s.spare[1];
+        load_plane(grid, images.alpha, width, alpha);
+        load_plane(grid, images.depth_expected, width, depth);
+        load_plane(grid, images.d_depth_expected, width, s.d_depth);
+        for (int block = 0; block < kTileBlocks; ++block) {
+            const F16 a = load(alpha[block]), by_sum = zero_unless(splat(0.0f) < a, load(s.d_depth[block]) / a);
+            store(s.d_depth[block], by_sum);
+            store(s.d_alpha[block], fnma(by_sum, load(depth[block]), load(s.d_alpha[block])));
+        }
     }
     if (images.d_depth_median) load_plane(grid, images.d_depth_median, width, s.d_median);
-    else if (terms == kAll) clear(s.d_median);
+    for (int k = 0; k < (images.d_features ? view.channels : 0); ++k) {
+        load_channel(grid, images.features, width, view.channels, k, s.spare[0]);
+        load_channel(grid, images.d_features, width, view.channels, k, s.d_features[k]);
+        add_product(s.behind, s.spare[0], s.d_features[k]);
+    }
     return terms;
 }
 
-HF_INLINE int64_t slab_row(const TileLists& lists, const TileGrid& grid, uint32_t gaussian, const Row& row) {
-    const uint32_t x = uint32_t(grid.x0 / kTile), y = uint32_t(grid.y0 / kTile);
-    return int64_t(lists.chunk_base[gaussian / kChunk]) + uint32_t(row.slab_base + y * row.tiles_across + x);
+// The feature channels of one Gaussian and their gradient in one tile.
+struct FeatureRow {
+    const float* values;
+    float* d_values;
+    int channels;
+};
+
+// By how much its features change the loss at the pixels of its blocks, to s.value.
+inline void value_features(const FeatureRow& features, uint64_t blocks, Scratch& s) {
+    for (int count = 0; blocks; blocks &= blocks - 1, ++count) {
+        const int block = count_trailing_zeros(blocks);
+        F16 value = splat(0.0f);
+        for (int k = 0; k < features.channels; ++k)
+            value = fma(load(s.d_features[k][block]), splat(features.values[k]), value);
+        store(s.value[count], value);
+    }
+}
+
+// From the weights in s.weight.
+inline void sum_features(const FeatureRow& features, uint64_t blocks, const Scratch& s) {
+    for (int k = 0; k < features.channels; ++k) {
+        F16 total = splat(0.0f);
+        int count = 0;
+        for (uint64_t left = blocks; left; left &= left - 1, ++count)
+            total = fma(load(s.weight[count]), load(s.d_features[k][count_trailing_zeros(left)]), total);
+        features.d_values[k] = sum(total);
+    }
 }
 
 // One Gaussian over its blocks, row by row: the words of its slab row.
@@ -117,7 +156,11 @@ HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t bloc
             F16 value = kTerms == kColor ? d_red * red : fma(d_red, red, load(s.d_alpha[block]));
             value = fma(d_green, green, value);
             value = fma(d_blue, blue, value);
-            if constexpr (kTerms == kAll) value = fma(load(s.d_depth[block]), z, value);
+            if constexpr (kTerms >= kDepth) value = fma(load(s.d_depth[block]), z, value);
+            if constexpr (kTerms == kFeatures) {
+                value += load(s.value[count - 1]);
+                store(s.weight[count - 1], weight);
+            }
             const F16 passed = weight * value;
             const F16 behind = load(s.behind[block]) - passed;
             store(s.behind[block], behind);
@@ -125,7 +168,7 @@ HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t bloc
             sum[kSumRed] = fma(weight, d_red, sum[kSumRed]);
             sum[kSumGreen] = fma(weight, d_green, sum[kSumGreen]);
             sum[kSumBlue] = fma(weight, d_blue, sum[kSumBlue]);
-            if constexpr (kTerms == kAll) {
+            if constexpr (kTerms >= kDepth) {
                 sum[kSumDepth] = fma(weight, load(s.d_depth[block]), sum[kSumDepth]);
                 const M16 median = (splat(0.5f) < transmittance) & (after <= splat(0.5f));
                 sum[kSumDepth] = add_where(median, sum[kSumDepth], load(s.d_median[block]));
@@ -149,7 +192,8 @@ HF_INLINE F16 replay_gaussian(const Splat& splat_, const Row& row, uint64_t bloc
 }
 
 template <Terms kTerms>
-void replay(const TileLists& lists, int tile, const TileGrid& grid, Slab slab, Scratch& s) {
+void replay(const ViewInputs& view, const TileLists& lists, int tile, const TileGrid& grid, Slab slab,
+            FeatureSlab feature_slab, Scratch& s) {
     const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
     const int64_t used = begin + lists.tile_used[tile];
     for (int64_t i = begin; i < end; ++i) {
@@ -157,13 +201,21 @@ void replay(const TileLists& lists, int tile, const TileGrid& grid, Slab slab, S
         const uint32_t gaussian = lists.entries[i];
         const Row& row = lists.rows[gaussian];
         const uint64_t blocks = i < used ? lists.masks[i] : 0;
+        const int64_t at = slab_row(lists, grid, gaussian, row);
+        FeatureRow features = {};
+        if constexpr (kTerms == kFeatures) {
+            const int channels = view.channels;
+            features = {view.features + int64_t(gaussian) * channels, feature_slab + at * channels, channels};
+            value_features(features, blocks, s);
+        }
         F16 words = splat(0.0f);
         if (blocks) {
             const Splat splat_ = splat_of(row, grid);
             words = row.log2_opacity > kLog2AlphaMax ? replay_gaussian<kTerms, true>(splat_, row, blocks, s)
                                                      : replay_gaussian<kTerms, false>(splat_, row, blocks, s);
         }
-        stream(slab + 16 * slab_row(lists, grid, gaussian, row), words);
+        stream(slab + 16 * at, words);
+        if constexpr (kTerms == kFeatures) sum_features(features, blocks, s);
     }
     fence_streams();
 }
@@ -171,52 +223,15 @@ void replay(const TileLists& lists, int tile, const TileGrid& grid, Slab slab, S
 }  // namespace
 
 void undraw_tile(const ViewInputs& view, int tile, const TileLists& lists, const ImageGradients& images, Slab slab,
-                 void* scratch) {
+                 FeatureSlab feature_slab, void* scratch) {
     const FlushDenormals flush;
     Scratch& s = *static_cast<Scratch*>(scratch);
     const TileGrid grid(view, tile);
     switch (open_tile(view, grid, images, s)) {
-        case kColor: return replay<kColor>(lists, tile, grid, slab, s);
-        case kColorAlpha: return replay<kColorAlpha>(lists, tile, grid, slab, s);
-        case kAll: return replay<kAll>(lists, tile, grid, slab, s);
-    }
-}
-
-void weigh_tile(const ViewInputs& view, int tile, const TileLists& lists, const float* error_map, Slab slab,
-                void* scratch) {
-    const FlushDenormals flush;
-    Scratch& s = *static_cast<Scratch*>(scratch);
-    const TileGrid grid(view, tile);
-    for (int block = 0; block < kTileBlocks; ++block) store(s.transmittance[block], inside(grid, block));
-    Plane& error = s.spare[0];
-    if (error_map) load_plane(grid, error_map, view.width, error);
-    else clear(error);
-    const int64_t begin = lists.tile_start[tile], end = lists.tile_start[tile + 1];
-    const int64_t used = begin + lists.tile_used[tile];
-    for (int64_t i = begin; i < end; ++i) {
-        const uint32_t gaussian = lists.entries[i];
-        const Row& row = lists.rows[gaussian];
-        uint64_t blocks = i < used ? lists.masks[i] : 0;
-        const Splat splat_ = splat_of(row, grid);
-        F16 weight_sum = splat(0.0f), error_sum = splat(0.0f);
-        for (; blocks; blocks &= blocks - 1) {
-            const int block = count_trailing_zeros(blocks);
-            F16 u;
-            M16 drawn;
-            const Splat::AtRow at = splat_.at_row(load(kBlockPixels.y[block / 8]));
-            const F16 alpha = min(splat_.alpha(at, load(kBlockPixels.x[block % 8]), u, drawn), splat(kAlphaMax));
-            const F16 transmittance = load(s.transmittance[block]);
-            F16 weight = transmittance * alpha;
-            const F16 after = transmittance - weight;
-            const M16 alive = splat(kStop) < after;
-            weight = zero_unless(alive, weight);
-            store(s.transmittance[block], after);
-            weight_sum += weight;
-            error_sum = fma(weight, load(error[block]), error_sum);
-        }
-        float* to = slab + 16 * slab_row(lists, grid, gaussian, row);
-        to[0] = sum(weight_sum);
-        to[1] = sum(error_sum);
+        case kColor: return replay<kColor>(view, lists, tile, grid, slab, feature_slab, s);
+        case kColorAlpha: return replay<kColorAlpha>(view, lists, tile, grid, slab, feature_slab, s);
+        case kDepth: return replay<kDepth>(view, lists, tile, grid, slab, feature_slab, s);
+        case kFeatures: return replay<kFeatures>(view, lists, tile, grid, slab, feature_slab, s);
     }
 }
 

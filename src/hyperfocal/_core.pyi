@@ -21,6 +21,8 @@ class Rasterization:
         center_px: Tensor,
         width: int,
         height: int,
+        first_row: int,
+        image_height: int,
         sh: Tensor | None,
         colors: Tensor | None,
         sh_degree: int,
@@ -28,6 +30,7 @@ class Rasterization:
         variance_px2: Tensor | None,
         opacity_factor: Tensor | None,
         mean_offsets_px: Tensor | None,
+        features: Tensor | None,
         low_pass_px2: float,
         near: float,
         alpha_cut: float,
@@ -38,8 +41,9 @@ class Rasterization:
         threads: int,
         color: Tensor,
         alpha: Tensor,
-        depth_sum: Tensor,
+        depth_expected: Tensor,
         depth_median: Tensor,
+        features: Tensor | None,
         radii_px: Tensor,
         error_map: Tensor | None,
         weight_sum: Tensor | None,
@@ -50,11 +54,13 @@ class Rasterization:
         threads: int,
         color: Tensor,
         alpha: Tensor,
-        depth_sum: Tensor,
+        depth_expected: Tensor,
+        features: Tensor | None,
         d_color: Tensor | None,
         d_alpha: Tensor | None,
-        d_depth_sum: Tensor | None,
+        d_depth_expected: Tensor | None,
         d_depth_median: Tensor | None,
+        d_features: Tensor | None,
         d_means: Tensor | None,
         d_quaternions: Tensor | None,
         d_scales: Tensor | None,
@@ -68,7 +74,12 @@ class Rasterization:
         d_variance_px2: Tensor | None,
         d_opacity_factor: Tensor | None,
         d_mean_offsets_px: Tensor | None,
+        d_feature_rows: Tensor | None,
     ) -> None: ...
+
+def empty(shape: list[int]) -> Tensor: ...
+def limit_forward(threads: int, repeats: int) -> float: ...
+def limit_backward(threads: int, repeats: int) -> float: ...
 
 def photometric_loss(
     rendered: Tensor,

@@ -69,7 +69,7 @@ def gradients(inputs: dict[str, Any], names: list[str], **options: Any) -> tuple
 def weighting(out: RasterOutputs) -> Tensor:
     """A number that depends on every pixel of every image."""
     g = torch.Generator().manual_seed(9)
-    images = (out.color, out.alpha, out.depth_sum, out.depth_median)
+    images = [t for t in (out.color, out.alpha, out.depth_expected, out.depth_median, out.features) if t is not None]
     return sum(((torch.randn(image.shape, generator=g) * image).sum() for image in images), torch.zeros(()))
 
 
@@ -90,7 +90,7 @@ def test_the_peak_of_a_splat_on_a_pixel_centre_is_its_opacity_and_color():
     out = rasterize(**splats([2.0], [0.7], [[0.2, 0.4, 0.6]]), **camera(33, 33))
     assert out.alpha[0, 16, 16].item() == pytest.approx(0.7, rel=1e-5)
     assert out.color[0, 16, 16].tolist() == pytest.approx([0.14, 0.28, 0.42], rel=1e-5)
-    assert out.depth_sum[0, 16, 16].item() == pytest.approx(1.4, rel=1e-5)
+    assert out.depth_expected[0, 16, 16].item() == pytest.approx(2.0, rel=1e-5)
     assert out.depth_median[0, 16, 16].item() == 2.0
 
 
@@ -116,7 +116,7 @@ def test_two_layers_composite_front_to_back_whatever_their_order():
         out = rasterize(**scene, **camera(33, 33), background=torch.tensor([[0.0, 0.0, 1.0]]))
         assert out.color[0, 16, 16].tolist() == pytest.approx([0.5, 0.4, 0.1], rel=1e-5)
         assert out.alpha[0, 16, 16].item() == pytest.approx(0.9, rel=1e-5)
-        assert out.depth_sum[0, 16, 16].item() == pytest.approx(0.5 * 2 + 0.4 * 4, rel=1e-5)
+        assert out.depth_expected[0, 16, 16].item() == pytest.approx((0.5 * 2 + 0.4 * 4) / 0.9, rel=1e-5)
 
 
 def test_median_depth_is_that_of_the_splat_that_takes_transmittance_to_one_half():
@@ -260,12 +260,14 @@ def test_the_number_of_threads_does_not_change_a_bit(level: str, restored_level:
         pytest.skip(f"this processor has no {level}")
     inputs = cloud(5000) | camera(150, 100, views=2) | {"background": torch.rand(2, 3)}
     error_map = torch.rand(2, 100, 150)
-    one, expected = gradients(inputs, LEAVES, threads=1, error_map=error_map, weight_sum=True)
+    inputs["features"] = torch.randn(5000, 5)
+    leaves = [*LEAVES, "features"]
+    one, expected = gradients(inputs, leaves, threads=1, error_map=error_map, weight_sum=True)
     for threads in (2, 3, 7):
-        out, got = gradients(inputs, LEAVES, threads=threads, error_map=error_map, weight_sum=True)
+        out, got = gradients(inputs, leaves, threads=threads, error_map=error_map, weight_sum=True)
         for name, value in vars(one).items():
             assert torch.equal(getattr(out, name), value), name
-        for name, gradient, truth in zip(LEAVES, got, expected, strict=True):
+        for name, gradient, truth in zip(leaves, got, expected, strict=True):
             assert torch.equal(gradient, truth), name
 
 
@@ -277,7 +279,7 @@ def test_instruction_sets_agree(level: str, restored_level: None):
     best, expected = gradients(inputs, LEAVES, **options)
     assert _core.set_simd_level(level)
     out, got = gradients(inputs, LEAVES, **options)
-    for name in ("color", "alpha", "depth_sum", "radii"):
+    for name in ("color", "alpha", "depth_expected", "radii"):
         assert relative(getattr(out, name), getattr(best, name)) < 1e-5, name
     for name, gradient, truth in zip(LEAVES, got, expected, strict=True):
         assert relative(gradient, truth) < 1e-4, name
@@ -315,7 +317,7 @@ def test_gradients_of_several_views_are_the_sum_of_each():
         one: dict[str, Any] = {name: t[i : i + 1] if isinstance(t, Tensor) else t for name, t in views.items()}
         leaves = {name: scene[name].clone().requires_grad_() for name in LEAVES[:5]}
         out = rasterize(**(scene | leaves), **one)
-        images = (out.color, out.alpha, out.depth_sum, out.depth_median)
+        images = [t for t in (out.color, out.alpha, out.depth_expected, out.depth_median, out.features) if t is not None]
         loss = sum(((w[i] * image[0]).sum() for w, image in zip(drawn, images, strict=True)), torch.zeros(()))
         total = [a + b for a, b in zip(total, torch.autograd.grad(loss, list(leaves.values())), strict=True)]
     for name, a, b in zip(LEAVES, together, total, strict=False):
@@ -367,13 +369,6 @@ def test_shapes_that_do_not_fit_are_refused_by_name():
     scene["opacities"] = scene["opacities"][:4]
     with pytest.raises(ValueError, match=r"means must have shape \[4, 3\] or \[1, 4, 3\] .* got \[5, 3\]"):
         unchecked(**scene, **camera(8, 8))
-
-
-def test_features_and_row_windows_are_refused_for_now():
-    with pytest.raises(NotImplementedError, match="feature channels are not served by the cpu backend yet"):
-        rasterize(**cloud(5), **camera(8, 8), features=torch.rand(5, 2))
-    with pytest.raises(NotImplementedError, match="row window"):
-        rasterize(**cloud(5), **camera(8, 8), row_window=(0, 4))
 
 
 def unchecked(**inputs: Any) -> RasterOutputs:

@@ -45,6 +45,7 @@ def both(gaussians: Gaussians, camera: Camera, options: RenderOptions, backgroun
             "means",
             "quaternions",
             "colors",
+            "features",
             "error_map",
         ):
             tensor = getattr(options, name)
@@ -64,15 +65,16 @@ def both(gaussians: Gaussians, camera: Camera, options: RenderOptions, backgroun
 
 def values_of(out: Rendering) -> dict[str, Tensor]:
     """The pictures of a rendering, detached."""
-    names = ("color", "alpha", "depth_expected", "depth_median", "radii_px", "weight_sum", "error_sum")
+    names = ("color", "alpha", "depth_expected", "depth_median", "features", "radii_px", "weight_sum", "error_sum")
     return {name: t.detach() for name in names if (t := getattr(out, name)) is not None}
 
 
 def gradients_of(out: Rendering, leaves: dict[str, Tensor]) -> dict[str, Tensor]:
-    """Gradients of a fixed random weighting of colour, alpha and both depths."""
+    """Gradients of a fixed random weighting of colour, alpha, both depths and the features."""
     g = torch.Generator().manual_seed(5)
     total = torch.zeros((), dtype=torch.float64)
-    for image in (out.color, out.alpha, out.depth_expected * out.alpha.detach(), 0.1 * out.depth_median):
+    images = [out.color, out.alpha, out.depth_expected * out.alpha.detach(), 0.1 * out.depth_median]
+    for image in images + [t for t in (out.features,) if t is not None]:
         weights = torch.randn(image.shape, generator=g, dtype=torch.float64)
         total = total + (image * weights.to(image.dtype)).sum()
     gradients = torch.autograd.grad(total, list(leaves.values()), allow_unused=True)
@@ -137,6 +139,39 @@ def test_core_equals_reference_with_direct_colours():
         assert_twins(*both(gaussians, camera, options, BACKGROUND.expand(2, 3)), RELATIVE_L2)
 
 
+@pytest.mark.parametrize("channels", [1, 7, 32])
+def test_core_equals_reference_in_feature_channels(channels: int):
+    gaussians, camera = random_gaussians(100), ring_of_cameras(2)
+    for shape in ((100, channels), (2, 100, channels)):
+        options = RenderOptions(features=torch.randn(shape, generator=torch.Generator().manual_seed(4)))
+        assert_twins(*both(gaussians, camera, options, BACKGROUND.expand(2, 3)), RELATIVE_L2)
+
+
+def test_core_equals_reference_in_a_window_of_rows():
+    gaussians, camera = random_gaussians(100), ring_of_cameras(2, 50, 70)
+    error = torch.rand(2, 70, 50, generator=torch.Generator().manual_seed(4))
+    for window in ((0, 70), (13, 14), (5, 47), (33, 70)):
+        options = RenderOptions(row_window=window, features=gaussians.means, weight_sum=True, error_map=error)
+        core, truth = both(gaussians, camera, options, BACKGROUND.expand(2, 3))
+        assert core["color"].shape == (2, window[1] - window[0], 50, 3)
+        assert_twins(core, truth, RELATIVE_L2)
+
+
+def test_windows_of_rows_make_up_the_image():
+    gaussians, camera = random_gaussians(200), ring_of_cameras(1, 64, 96)
+    whole = render(gaussians, camera).color
+    parts = [render(gaussians, camera, options=RenderOptions(row_window=w)).color for w in ((0, 40), (40, 41), (41, 96))]
+    assert relative_l2(torch.cat(parts, 1), whole.double()) < 1e-6
+
+
+def test_channels_beyond_32_and_rows_beyond_the_image_are_refused():
+    gaussians, camera = random_gaussians(5), ring_of_cameras(1)
+    with pytest.raises(ValueError, match=r"features.*c from 1 to 32"):
+        render(gaussians, camera, options=RenderOptions(features=torch.zeros(5, 33)))
+    with pytest.raises(ValueError, match="row_window"):
+        render(gaussians, camera, options=RenderOptions(row_window=(3, 31)))
+
+
 def test_core_equals_reference_in_weight_and_error_sums():
     gaussians, camera = random_gaussians(100), ring_of_cameras(2)
     error = torch.rand(2, camera.height, camera.width, generator=torch.Generator().manual_seed(4))
@@ -181,11 +216,6 @@ def test_core_equals_reference_on_a_real_scene(shared_data: Path):
         height=int(garden["height"]),
     ).resized(48, 32)
     assert_twins(*both(gaussians, camera, RenderOptions(), BACKGROUND.expand(len(K), 3)), 2 * RELATIVE_L2)
-
-
-def test_an_option_that_the_core_does_not_serve_says_so():
-    with pytest.raises(NotImplementedError, match="feature"):
-        render(random_gaussians(5), ring_of_cameras(1), options=RenderOptions(features=torch.zeros(5, 4)))
 
 
 def test_wrong_tensors_are_refused_by_name():

@@ -1,6 +1,13 @@
 """The scratch memory that the core keeps."""
 
+import math
+
+import torch
+from torch import Tensor
+
 from .. import _core
+
+_LARGE_BYTES = 1 << 20
 
 
 def release_memory() -> int:
@@ -11,3 +18,14 @@ def release_memory() -> int:
     takes new memory: nothing but its speed changes.
     """
     return _core.release_memory()
+
+
+def empty(*shape: int) -> Tensor:
+    """Return an uninitialised float32 tensor, in the core's kept memory if it is large.
+
+    Memory that torch gets from the system for a large tensor is new each time, and its pages are cleared when they are
+    first written: for the gradients of a million Gaussians that takes longer than to compute them.
+    """
+    if 4 * math.prod(shape) < _LARGE_BYTES:
+        return torch.empty(shape, dtype=torch.float32)
+    return _core.empty(list(shape))

@@ -12,9 +12,9 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import _core
+from .memory import empty
 
-NO_FEATURES = "feature channels are not served by the cpu backend yet; use backend='reference'"
-NO_ROW_WINDOW = "a row window is not served by the cpu backend yet; use backend='reference'"
+MAX_CHANNELS = 32
 
 
 @dataclass(frozen=True)
@@ -25,10 +25,12 @@ class RasterOutputs:
     """Colour over the background."""
     alpha: Float[Tensor, "v h w"]
     """1 - transmittance."""
-    depth_sum: Float[Tensor, "v h w"]
-    """Sum of camera z times blending weight."""
+    depth_expected: Float[Tensor, "v h w"]
+    """Mean camera z by blending weight; 0 where there is none."""
     depth_median: Float[Tensor, "v h w"]
     """Camera z of the first Gaussian behind which at most half of the light comes from; 0 if there is none."""
+    features: Float[Tensor, "v h w c"] | None
+    """Blended feature channels, over zero."""
     radii: Float[Tensor, "v n"]
     """Larger half-extent of the footprint at the alpha cut in pixels; 0 if culled."""
     weight_sum: Float[Tensor, "v n"] | None
@@ -55,7 +57,7 @@ def rasterize(
     variance_px2: Float[Tensor, "v n"] | None = None,
     opacity_factor: Float[Tensor, "v n"] | None = None,
     mean_offsets_px: Float[Tensor, "v n 2"] | None = None,
-    features: Tensor | None = None,
+    features: Float[Tensor, "n c"] | Float[Tensor, "v n c"] | None = None,
     row_window: tuple[int, int] | None = None,
     error_map: Float[Tensor, "v h w"] | None = None,
     weight_sum: bool = False,
@@ -84,8 +86,8 @@ def rasterize(
         variance_px2: Isotropic variance added to the 2D covariances.
         opacity_factor: Multiplies the opacities.
         mean_offsets_px: Added to the 2D means; a tensor of zeros tells the 2D means' gradient.
-        features: Not served yet.
-        row_window: Not served yet.
+        features: At most 32 channels to blend like colours, or one set a view.
+        row_window: Draw only rows [first, last) of the image: `h` is their number.
         error_map: Weighs `error_sum`, which is computed only if this is given.
         weight_sum: Compute `weight_sum`.
         low_pass_px2: Variance that every 2D covariance gets.
@@ -97,12 +99,7 @@ def rasterize(
     Raises:
         TypeError: a tensor is not float32 on the CPU.
         ValueError: shapes do not fit together, or a setting makes no sense.
-        NotImplementedError: features or a row window.
     """
-    if features is not None:
-        raise NotImplementedError(NO_FEATURES)
-    if row_window is not None:
-        raise NotImplementedError(NO_ROW_WINDOW)
     tensors = {
         "means": means,
         "quaternions": quaternions,
@@ -117,7 +114,11 @@ def rasterize(
         "variance_px2": variance_px2,
         "opacity_factor": opacity_factor,
         "mean_offsets_px": mean_offsets_px,
+        "features": features,
     }
+    first_row, last_row = row_window or (0, height)
+    if not 0 <= first_row < last_row <= height:
+        raise ValueError(f"row_window must be rows [first, last) of an image {height} high, got {row_window}")
     _check(tensors | {"error_map": error_map}, width, height)
     degree = 0
     if sh is not None:
@@ -125,9 +126,12 @@ def rasterize(
         degree = stored if sh_degree is None else min(sh_degree, stored)
         if degree < 0:
             raise ValueError(f"sh_degree must not be negative, got {sh_degree}")
-    settings = (width, height, degree, low_pass_px2, near, alpha_cut, relative_cut)
+    window = (width, last_row - first_row, first_row, height)
+    settings = (window, degree, low_pass_px2, near, alpha_cut, relative_cut)
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, or None for torch's number, got {threads}")
+    if error_map is not None:
+        error_map = error_map[:, first_row:last_row].detach().contiguous()
     wanted = (error_map, weight_sum, threads or torch.get_num_threads())
     results = _Rasterize.apply(settings, wanted, *(t if t is None else t.contiguous() for t in tensors.values()))
     return RasterOutputs(*results)
@@ -136,48 +140,47 @@ def rasterize(
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, settings: tuple, wanted: tuple, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        width, height, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
+        window, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
+        width, height = window[:2]
         error_map, weight_sum, threads = wanted
         arrays: list[Any] = [None if t is None else t.detach() for t in inputs]
         means, quaternions, scales, opacities, pose, focal, center, sh, colors, *rest = arrays
-        background, variance, factor, offsets = rest
+        background, variance, factor, offsets, features = rest
         core = _core.Rasterization.prepare(
-            *(means, quaternions, scales, opacities, pose, focal, center, width, height, sh, colors, degree),
-            *(background, variance, factor, offsets, low_pass_px2, near, alpha_cut, relative_cut),
+            *(means, quaternions, scales, opacities, pose, focal, center, *window, sh, colors, degree),
+            *(background, variance, factor, offsets, features, low_pass_px2, near, alpha_cut, relative_cut),
         )
         views, n = len(pose), len(opacities)
-        empty = means.new_empty
         color = empty(views, height, width, 3)
-        alpha, depth_sum, depth_median = (empty(views, height, width) for _ in range(3))
+        alpha, depth_expected, depth_median = (empty(views, height, width) for _ in range(3))
+        blended = None if features is None else empty(views, height, width, features.shape[-1])
         radii = empty(views, n)
         weights = empty(views, n) if weight_sum else None
         errors = None if error_map is None else empty(views, n)
-        error_map = None if error_map is None else error_map.detach().contiguous()
-        core.forward(threads, color, alpha, depth_sum, depth_median, radii, error_map, weights, errors)
+        images = (color, alpha, depth_expected, depth_median, blended)
+        core.forward(threads, *images, radii, error_map, weights, errors)
         ctx.core, ctx.threads = core, threads
         # The core reads these again in backward: saving them makes autograd notice if they were changed meanwhile.
-        ctx.save_for_backward(color, alpha, depth_sum, *inputs)
+        ctx.save_for_backward(color, alpha, depth_expected, blended, *inputs)
         ctx.set_materialize_grads(False)
         ctx.mark_non_differentiable(radii, *(t for t in (weights, errors) if t is not None))
-        return color, alpha, depth_sum, depth_median, radii, weights, errors
+        return *images, radii, weights, errors
 
     @staticmethod
     @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, *d_outputs: Tensor | None
     ) -> tuple[Tensor | None, ...]:
-        color, alpha, depth_sum, *inputs = ctx.saved_tensors
+        images, inputs = ctx.saved_tensors[:4], ctx.saved_tensors[4:]
         d_inputs = [
-            torch.empty_like(t) if t is not None and needed else None
+            empty(*t.shape) if t is not None and needed else None
             for t, needed in zip(inputs, ctx.needs_input_grad[2:], strict=True)
         ]
-        d_images = [None if d is None else d.detach().contiguous() for d in d_outputs[:4]]
+        d_images = [None if d is None else d.detach().contiguous() for d in d_outputs[:5]]
         means, quaternions, scales, opacities, pose, focal, center, sh, colors, background, *hooks = d_inputs
         ctx.core.backward(
             ctx.threads,
-            color.detach(),
-            alpha.detach(),
-            depth_sum.detach(),
+            *(None if t is None else t.detach() for t in images),
             *d_images,
             *(means, quaternions, scales, opacities, sh, colors),
             *(pose, focal, center, background),
@@ -218,11 +221,14 @@ def _check(tensors: dict[str, Tensor | None], width: int, height: int) -> None:
         "variance_px2": ((v, n),),
         "opacity_factor": ((v, n),),
         "mean_offsets_px": ((v, n, 2),),
+        "features": tuple(shape for c in range(1, MAX_CHANNELS + 1) for shape in ((n, c), (v, n, c))),
         "error_map": ((v, height, width),),
     }
     for name, tensor in tensors.items():
         if tensor is not None and tuple(tensor.shape) not in shapes[name]:
             expected = " or ".join(str(list(shape)) for shape in shapes[name])
+            if name == "features":
+                expected = f"[{n}, c] or [{v}, {n}, c] with c from 1 to {MAX_CHANNELS}"
             raise ValueError(
                 f"{name} must have shape {expected} for {n} Gaussians and {v} views of {width} x {height} pixels, "
                 f"got {list(tensor.shape)}"

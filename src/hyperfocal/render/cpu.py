@@ -6,7 +6,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..gaussians import Gaussians
 from ..native.rasterize import rasterize
-from ..rendering import Rendering, RenderOptions, expected_depth
+from ..rendering import Rendering, RenderOptions
 
 
 def render_cpu(
@@ -16,7 +16,6 @@ def render_cpu(
 
     Raises:
         TypeError: tensors that are not float32 on the CPU.
-        NotImplementedError: an option that the core does not serve yet.
     """
     raster = rasterize(
         gaussians.means if options.means is None else options.means,
@@ -48,10 +47,10 @@ def render_cpu(
     return Rendering(
         color=raster.color,
         alpha=raster.alpha,
-        depth_expected=expected_depth(raster.depth_sum, raster.alpha),
+        depth_expected=raster.depth_expected,
         depth_median=raster.depth_median,
         normals=None,
-        features=None,
+        features=raster.features,
         radii_px=raster.radii,
         weight_sum=raster.weight_sum,
         error_sum=raster.error_sum,
