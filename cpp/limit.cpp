@@ -1,6 +1,6 @@
 #include "limit.h"
 
-#include "shuffle.h"
+#include "simd.h"
 
 namespace hyperfocal::HYPERFOCAL_ISA {
 namespace {
@@ -91,10 +91,10 @@ float limit_forward(int64_t repeats) {
 float limit_backward(int64_t repeats) {
     Footprints footprints;
     Pixels pixels;
-    struct {
+    struct {  // what a pass over pixels reads and writes
         alignas(64) float d_red[kVectors][kLanes], d_green[kVectors][kLanes], d_blue[kVectors][kLanes];
         float sums[kLimitGaussians][kLanes];
-    } memory;
+    } memory = {};
     for (int k = 0; k < kVectors; ++k) {
         for (int lane = 0; lane < kLanes; ++lane) {
             memory.d_red[k][lane] = 0.01f * float(lane);
@@ -109,32 +109,29 @@ float limit_backward(int64_t repeats) {
         forget(&memory);
         const F16 x = load(pixels.x);
         F16 transmittance[kVectors], behind[kVectors];
-        HF_UNROLL for (int k = 0; k < kVectors; ++k) transmittance[k] = behind[k] = splat(1.0f);
-        for (int i = 0; i < kLimitGaussians; ++i) {
+        HF_UNROLL for (int k = 0; k < kVectors; ++k) transmittance[k] = splat(1e-3f), behind[k] = splat(0.0f);
+        for (int i = kLimitGaussians - 1; i >= 0; --i) {
             const Footprint& g = footprints.at[i];
             const Columns columns(g, x);
             const F16 zero = splat(0.0f), one = splat(1.0f);
             // Sums of: weight by colour (3), and g, g dx, g dx^2, g dy, g dx dy, g dy^2 with g = alpha dL/dalpha.
-            F16 words[10] = {zero, zero, zero, zero, zero, zero, zero, zero, zero, zero};
+            F16 words[9] = {zero, zero, zero, zero, zero, zero, zero, zero, zero};
             HF_UNROLL for (int k = 0; k < kVectors; ++k) {
                 const float dy = pixels.y[k] - g.y;
                 const F16 power = columns.log2_alpha(g, dy);
                 const M16 drawn = splat(kLog2Cut) <= power;
                 const F16 alpha = min(exp2_where(drawn, power), splat(kMost));
-                F16 weight = alpha * transmittance[k];
-                const F16 after = transmittance[k] - weight;
-                const M16 alive = splat(kEnd) < after;
-                weight = zero_unless(alive, weight);
-                transmittance[k] = after;
+                const F16 clear = reciprocal(one - alpha);
+                const F16 before = transmittance[k] * clear, weight = alpha * before;
+                transmittance[k] = before;
                 const F16 d_red = load(memory.d_red[k]), d_green = load(memory.d_green[k]), d_blue = load(memory.d_blue[k]);
                 const F16 value = fma(d_blue, splat(g.blue), fma(d_green, splat(g.green), d_red * splat(g.red)));
-                const F16 passed = weight * value;
-                behind[k] -= passed;
                 words[0] = fma(weight, d_red, words[0]);
                 words[1] = fma(weight, d_green, words[1]);
                 words[2] = fma(weight, d_blue, words[2]);
-                const F16 slope = fnma_or_zero(alive, alpha * reciprocal(one - alpha), behind[k], passed);
-                const F16 along = slope * columns.dx;
+                const F16 d_alpha = fnma_or_zero(drawn, behind[k], clear, value * before);
+                behind[k] = fma(weight, value, behind[k]);
+                const F16 slope = alpha * d_alpha, along = slope * columns.dx;
                 words[3] += slope;
                 words[4] += along;
                 words[5] = fma(along, columns.dx, words[5]);
@@ -142,7 +139,7 @@ float limit_backward(int64_t repeats) {
                 words[7] = fma(along, splat(dy), words[7]);
                 words[8] = fma(slope, splat(dy * dy), words[8]);
             }
-            store(memory.sums[i], sums(words));
+            for (int word = 0; word < 9; ++word) memory.sums[i][word] += sum(words[word]);
         }
         total += memory.sums[repeat % kLimitGaussians][4];
     }

@@ -477,13 +477,19 @@ struct FlushDenormals {
 #endif
 };
 
-// The sum of all lanes, always in the same order.
+// The sum of all lanes, always in the same order: halves upon each other.
 HF_INLINE float sum(F16 a) {
-    float lanes[kLanes];
-    store(lanes, a);
-    for (int step = 8; step > 0; step /= 2)
+#ifdef HYPERFOCAL_AVX512
+    return _mm512_reduce_add_ps(__m512(a.r[0]));
+#else
+    for (int step = kRegisters / 2; step > 0; step /= 2)
+        for (int i = 0; i < step; ++i) a.r[i] = a.r[i] + a.r[i + step];
+    float lanes[kNative];
+    std::memcpy(lanes, &a.r[0], sizeof lanes);
+    for (int step = kNative / 2; step > 0; step /= 2)
         for (int i = 0; i < step; ++i) lanes[i] += lanes[i + step];
     return lanes[0];
+#endif
 }
 
 }  // namespace hyperfocal::HYPERFOCAL_ISA

@@ -122,14 +122,15 @@ Bins bin_by_tile(const Buffer<uint32_t>& order, const Box* boxes, int tiles_x, i
         }
     }
     bins.tile_start[tiles] = total;
-    // One entry more per part than there are: what a box of fewer than four tiles writes in vain goes there, by way of the
-    // grid's last corner, which is no tile.
-    bins.entries = Buffer<uint32_t>(int64_t(total) + parts);
+    // What a box of fewer than four tiles writes in vain goes behind the entries, by way of the grid's last corner, which
+    // is no tile: for each part to a cache line of its own.
+    constexpr uint32_t kLine = 16;
+    bins.entries = Buffer<uint32_t>(int64_t(total) + kLine * (int64_t(parts) + 1));
     parallel_for(parts, parts, [&](int64_t part, int) {
         uint32_t* next = counts.data() + part * corners;
         uint32_t* entries = bins.entries.data();
         const int64_t nowhere = corners - 1;
-        const uint32_t trash = total + static_cast<uint32_t>(part);
+        const uint32_t trash = total + kLine * (static_cast<uint32_t>(part) + 1);
         for (int64_t i = part_begin(visible, int(part), parts); i < part_begin(visible, int(part) + 1, parts); ++i) {
             const Box box = sorted[i];
             const uint32_t gaussian = order[i];

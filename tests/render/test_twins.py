@@ -160,7 +160,8 @@ def test_core_equals_reference_in_a_window_of_rows():
 def test_windows_of_rows_make_up_the_image():
     gaussians, camera = random_gaussians(200), ring_of_cameras(1, 64, 96)
     whole = render(gaussians, camera).color
-    parts = [render(gaussians, camera, options=RenderOptions(row_window=w)).color for w in ((0, 40), (40, 41), (41, 96))]
+    windows = (0, 40), (40, 41), (41, 96)
+    parts = [render(gaussians, camera, options=RenderOptions(row_window=window)).color for window in windows]
     assert relative_l2(torch.cat(parts, 1), whole.double()) < 1e-6
 
 

@@ -93,9 +93,20 @@ def run(name: str, config: BenchConfig, progress: Progress = silent) -> dict[str
             done.append(Measured(cell, bench.measure(cell, config, out / cell.name, progress)))
             write_cells(out, done)
         progress("cells", len(wanted), len(wanted))
-        record = {"bench": name, "version": __version__, "machine": describe_machine(), "rows": rows_of(done)}
+        record = {
+            "bench": name,
+            "version": __version__,
+            "machine": describe_machine(),
+            "rows": with_headlines(bench, rows_of(done)),
+        }
         write_text(out / "bench.json", json.dumps(record, indent=1) + "\n")
     return record
+
+
+def with_headlines(bench: Bench, rows: dict[str, float]) -> dict[str, float]:
+    """Return the rows, after the figures that follow from them where a bench has a function `headlines(rows)`."""
+    headlines = getattr(bench, "headlines", None)
+    return rows if headlines is None else headlines(rows) | rows
 
 
 @contextmanager
