@@ -6,7 +6,7 @@ from pathlib import Path
 
 from ..errors import BadInputError, NothingUsableError
 from .evidence import figures_from
-from .harness import read_cells, rows_of
+from .harness import load, read_cells, rows_of, with_headlines
 
 # Sums of pixels may be taken in another order on another machine; nothing else may differ.
 TOLERANCE = 1e-5
@@ -23,7 +23,8 @@ def check(folder: Path) -> list[str]:
         NothingUsableError: no cell has pictures.
     """
     try:
-        rows = json.loads((folder / "bench.json").read_text(encoding="utf-8"))["rows"]
+        record = json.loads((folder / "bench.json").read_text(encoding="utf-8"))
+        name, rows = record["bench"], record["rows"]
     except (OSError, ValueError, KeyError) as error:
         raise BadInputError(f"{folder} holds no bench.json of a finished bench: {error}.") from error
     cells = read_cells(folder)
@@ -34,7 +35,7 @@ def check(folder: Path) -> list[str]:
     for measured in pictured:
         again = figures_from(folder / measured.cell.name)
         differences += _differences(measured.cell.name, {k: measured.figures.get(k) for k in again}, again)
-    return differences + _differences("rows", rows, rows_of(cells))
+    return differences + _differences("rows", rows, with_headlines(load(name), rows_of(cells)))
 
 
 def _differences(where: str, said: dict[str, float | None], found: dict[str, float]) -> list[str]:
