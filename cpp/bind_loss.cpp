@@ -43,8 +43,19 @@ double photometric_loss(ConstImage rendered, ConstImage target, std::optional<Ar
     return hyperfocal::photometric_loss(loss, ssim_weight, threads);
 }
 
-void adam_step(Matrix parameter, ConstMatrix gradient, Matrix first_moment, Matrix second_moment, Vector rates,
-               std::optional<Array<const bool, nb::ndim<1>>> rows, int64_t step, double beta1, double beta2,
+void set_moments(hyperfocal::AdamStep& step, float* first, float* second) {
+    step.first_moment = first;
+    step.second_moment = second;
+}
+void set_moments(hyperfocal::AdamStep& step, int16_t* first, int16_t* second) {
+    step.first_bfloat16 = reinterpret_cast<uint16_t*>(first);
+    step.second_bfloat16 = reinterpret_cast<uint16_t*>(second);
+}
+
+// Moments are float, or bfloat16 in the guise of int16.
+template <class Moment>
+void adam_step(Matrix parameter, ConstMatrix gradient, Array<Moment, nb::ndim<2>> first_moment,
+               Array<Moment, nb::ndim<2>> second_moment, Vector rates, std::optional<Array<const bool, nb::ndim<1>>> rows, int64_t step, double beta1, double beta2,
                double epsilon, int threads) {
     const size_t n = parameter.shape(0), columns = parameter.shape(1);
     const auto alike = [&](const auto& other) { return other.shape(0) == n && other.shape(1) == columns; };
@@ -57,8 +68,7 @@ void adam_step(Matrix parameter, ConstMatrix gradient, Matrix first_moment, Matr
     adam.columns = int64_t(columns);
     adam.parameter = parameter.data();
     adam.gradient = gradient.data();
-    adam.first_moment = first_moment.data();
-    adam.second_moment = second_moment.data();
+    set_moments(adam, first_moment.data(), second_moment.data());
     adam.row_mask = rows ? reinterpret_cast<const uint8_t*>(rows->data()) : nullptr;
     adam.learning_rates = rates.data();
     adam.rate_per_column = rates.size() == columns;
@@ -70,12 +80,25 @@ void adam_step(Matrix parameter, ConstMatrix gradient, Matrix first_moment, Matr
     hyperfocal::adam_step(adam, threads);
 }
 
+template <void (*kFunction)(int64_t, const float*, float*, int)>
+void elementwise(Array<const float> from, Array<float> to, int threads) {
+    require(from.size() == to.size(), "both arrays must have one size");
+    nb::gil_scoped_release release;
+    kFunction(int64_t(from.size()), from.data(), to.data(), threads);
+}
+
 }  // namespace
 
 void bind_loss(nb::module_& m) {
+    m.def("exp", &elementwise<hyperfocal::exp_all>, "logs"_a, "scales"_a, "threads"_a, "exp, rounded once from double.");
+    m.def("sigmoid", &elementwise<hyperfocal::sigmoid_all>, "logits"_a, "opacities"_a, "threads"_a,
+          "1 / (1 + exp(-x)), rounded once from double.");
     m.def("photometric_loss", &photometric_loss, "rendered"_a, "target"_a, "valid"_a.none(), "gradient"_a.none(),
           "ssim_weight"_a, "threads"_a, "Returns the L1 + SSIM loss and fills `gradient` if it is given (loss.h).");
-    m.def("adam_step", &adam_step, "parameter"_a, "gradient"_a, "first_moment"_a, "second_moment"_a, "rates"_a,
+    m.def("adam_step", &adam_step<float>, "parameter"_a, "gradient"_a, "first_moment"_a, "second_moment"_a, "rates"_a,
           "rows"_a.none(), "step"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "threads"_a,
           "Steps `parameter` and both moments in place (loss.h).");
+    m.def("adam_step_bfloat16", &adam_step<int16_t>, "parameter"_a, "gradient"_a, "first_moment"_a, "second_moment"_a,
+          "rates"_a, "rows"_a.none(), "step"_a, "beta1"_a, "beta2"_a, "epsilon"_a, "threads"_a,
+          "The same with moments in bfloat16, given as int16 (loss.h).");
 }

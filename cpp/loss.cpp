@@ -22,7 +22,22 @@ const LossKernels& kernels() {
     return isa_base::loss_kernels;
 }
 
+// The same function of every value, a stretch at a time.
+void each_stretch(void (*stretch)(int64_t, const float*, float*), int64_t count, const float* from, float* to, int threads) {
+    constexpr int64_t kStretch = 16384;
+    parallel_for(threads, (count + kStretch - 1) / kStretch, [&](int64_t i, int) {
+        stretch(std::min(kStretch, count - i * kStretch), from + i * kStretch, to + i * kStretch);
+    });
+}
+
 }  // namespace
+
+void exp_all(int64_t count, const float* logs, float* scales, int threads) {
+    each_stretch(kernels().exp_stretch, count, logs, scales, threads);
+}
+void sigmoid_all(int64_t count, const float* logits, float* opacities, int threads) {
+    each_stretch(kernels().sigmoid_stretch, count, logits, opacities, threads);
+}
 
 double photometric_loss(PhotometricLoss loss, double ssim_weight, int threads) {
     const int64_t pixels = int64_t(loss.width) * loss.height;
@@ -59,13 +74,17 @@ void adam_step(const AdamStep& step, int threads) {
     std::vector<float> rates(16 * distinct);
     for (size_t i = 0; i < rates.size(); ++i) rates[i] = float(step.learning_rates[i % distinct] * bias2 / bias1);
     const AdamConstants constants = {float(1 - step.beta1), float(step.beta2),   float(1 - step.beta2),
-                                     float(step.epsilon * bias2), rates.data(), int64_t(rates.size())};
+                                     float(step.epsilon * bias2), rates.data(), int64_t(rates.size()),
+                                     uint32_t(step.step) * 0x27D4EB2Fu};  // not noise_at's factor: places and steps must not trade
 
     const LossKernels& use = kernels();
     const auto stretch = [&](int64_t begin, int64_t end) {
-        const int64_t first = begin * step.columns;
-        use.adam_stretch(constants, (end - begin) * step.columns, step.parameter + first, step.gradient + first,
-                         step.first_moment + first, step.second_moment + first);
+        const int64_t first = begin * step.columns, count = (end - begin) * step.columns;
+        if (step.first_bfloat16)
+            return use.adam_stretch_bfloat16(constants, count, first, step.parameter + first, step.gradient + first,
+                                             step.first_bfloat16 + first, step.second_bfloat16 + first);
+        use.adam_stretch(constants, count, step.parameter + first, step.gradient + first, step.first_moment + first,
+                         step.second_moment + first);
     };
     parallel_for(threads, (step.rows + kStepRows - 1) / kStepRows, [&](int64_t chunk, int) {
         const int64_t end = std::min((chunk + 1) * kStepRows, step.rows);

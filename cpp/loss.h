@@ -1,5 +1,5 @@
-// The photometric loss and the optimiser's step: drivers (loss.cpp) and their kernels for each instruction set
-// (ssim.cpp, adam.cpp). Every array is float32 and contiguous.
+// What a fit does beside rendering: the activations of its parameters, the photometric loss and the optimiser's step.
+// Drivers (loss.cpp) and their kernels for each instruction set (activate.cpp, ssim.cpp, adam.cpp). Every array is float32 and contiguous.
 #pragma once
 
 #include <cstdint>
@@ -25,8 +25,10 @@ struct AdamStep {
     int64_t rows = 0, columns = 0;
     float* parameter = nullptr;       // [rows, columns]
     const float* gradient = nullptr;  // [rows, columns]
-    float* first_moment = nullptr;    // [rows, columns]
-    float* second_moment = nullptr;   // [rows, columns]
+    float* first_moment = nullptr;    // [rows, columns], or null:
+    float* second_moment = nullptr;
+    uint16_t* first_bfloat16 = nullptr;  // the moments in half the memory, rounded up or down at random
+    uint16_t* second_bfloat16 = nullptr;
     const uint8_t* row_mask = nullptr;  // [rows] 0 leaves a row and its moments as they are; null takes all rows
     const float* learning_rates = nullptr;  // [columns], or one for all
     bool rate_per_column = false;
@@ -35,6 +37,10 @@ struct AdamStep {
 };
 
 void adam_step(const AdamStep& step, int threads);
+
+// scales = exp(logs), opacities = 1 / (1 + exp(-logits)), rounded once from double.
+void exp_all(int64_t count, const float* logs, float* scales, int threads);
+void sigmoid_all(int64_t count, const float* logits, float* opacities, int threads);
 
 // ---- Kernels ------------------------------------------------------------------------------------------------------
 
@@ -47,6 +53,7 @@ struct AdamConstants {
     float blend1, keep2, blend2, epsilon;  // 1 - beta1, beta2, 1 - beta2, epsilon corrected for the bias of moment 2
     const float* rates;     // [rate_period] step sizes corrected for the bias of both moments, repeated along a stretch
     int64_t rate_period;    // a multiple of 16
+    uint32_t seed;          // of the rounding of bfloat16: another for each step
 };
 
 struct LossKernels {
@@ -56,6 +63,11 @@ struct LossKernels {
     // Steps `count` consecutive values, the first of which takes the first of the rates.
     void (*adam_stretch)(const AdamConstants&, int64_t count, float* parameter, const float* gradient,
                          float* first_moment, float* second_moment);
+    // The same with moments in bfloat16; `place` is the number of the first value, which with the seed decides its rounding.
+    void (*adam_stretch_bfloat16)(const AdamConstants&, int64_t count, int64_t place, float* parameter,
+                                  const float* gradient, uint16_t* first_moment, uint16_t* second_moment);
+    void (*exp_stretch)(int64_t count, const float* logs, float* scales);
+    void (*sigmoid_stretch)(int64_t count, const float* logits, float* opacities);
 };
 
 #define HF_DECLARE_LOSS_KERNELS(isa)                                                                     \
@@ -63,7 +75,12 @@ struct LossKernels {
     BandSums photometric_band(const PhotometricLoss&, int, int, float*);                                 \
     int64_t photometric_scratch(int);                                                                    \
     void adam_stretch(const AdamConstants&, int64_t, float*, const float*, float*, float*);              \
-    constexpr LossKernels loss_kernels = {photometric_band, photometric_scratch, adam_stretch};          \
+    void adam_stretch_bfloat16(const AdamConstants&, int64_t, int64_t, float*, const float*, uint16_t*,  \
+                               uint16_t*);                                                               \
+    void exp_stretch(int64_t, const float*, float*);                                                     \
+    void sigmoid_stretch(int64_t, const float*, float*);                                                 \
+    constexpr LossKernels loss_kernels = {photometric_band, photometric_scratch, adam_stretch,           \
+                                          adam_stretch_bfloat16, exp_stretch, sigmoid_stretch};          \
     }
 HF_DECLARE_LOSS_KERNELS(isa_base)
 #ifdef HYPERFOCAL_X86_LEVELS

@@ -221,6 +221,28 @@ HF_INLINE void store_bytes(uint8_t* to, I16 x) {
 #endif
 }
 
+// bfloat16: the upper half of a float. Storing adds `noise`, of which the low 16 bits count, before it drops the lower half.
+HF_INLINE F16 load_bfloat16(const uint16_t* from) {
+#ifdef HYPERFOCAL_AVX512
+    const __m256i halves = _mm256_loadu_si256(reinterpret_cast<const __m256i*>(from));
+    return {{NativeF(_mm512_castsi512_ps(_mm512_slli_epi32(_mm512_cvtepu16_epi32(halves), 16)))}};
+#else
+    int32_t bits[kLanes];
+    for (int i = 0; i < kLanes; ++i) bits[i] = int32_t(uint32_t(from[i]) << 16);
+    return float_of_bits(load(bits));
+#endif
+}
+HF_INLINE void store_bfloat16(uint16_t* to, F16 x, I16 noise) {
+    const I16 bits = shift_right(bits_of(x) + (noise & splat(int32_t(0xFFFF))), 16);
+#ifdef HYPERFOCAL_AVX512
+    _mm256_storeu_si256(reinterpret_cast<__m256i*>(to), _mm512_cvtepi32_epi16(__m512i(bits.r[0])));
+#else
+    int32_t lanes[kLanes];
+    store(lanes, bits);
+    for (int i = 0; i < kLanes; ++i) to[i] = uint16_t(lanes[i]);
+#endif
+}
+
 HF_INLINE int count_trailing_zeros(uint64_t x) {
 #ifdef __GNUC__
     return __builtin_ctzll(x);

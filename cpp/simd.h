@@ -70,6 +70,7 @@ HF_LANEWISE(NativeI, NativeI, -, int32_t(uint32_t(a.e[i]) - uint32_t(b.e[i])))
 HF_LANEWISE(NativeI, NativeI, *, int32_t(uint32_t(a.e[i]) * uint32_t(b.e[i])))
 HF_LANEWISE(NativeI, NativeI, &, a.e[i] & b.e[i])
 HF_LANEWISE(NativeI, NativeI, |, a.e[i] | b.e[i])
+HF_LANEWISE(NativeI, NativeI, ^, a.e[i] ^ b.e[i])
 HF_LANEWISE(NativeI, NativeI, <<, int32_t(uint32_t(a.e[i]) << b.e[i]))
 #undef HF_LANEWISE
 HF_INLINE NativeI operator~(const NativeI& a) {
@@ -194,8 +195,20 @@ HF_BINARY(I16, +)
 HF_BINARY(I16, -)
 HF_BINARY(I16, &)
 HF_BINARY(I16, |)
+HF_BINARY(I16, ^)
+HF_BINARY(I16, *)
 HF_BINARY(I16, <<)
 #undef HF_BINARY
+// x >> n as if x were unsigned.
+HF_INLINE I16 shift_right(I16 x, int n) {
+    const I16 kept = splat(int32_t(0xFFFFFFFFu >> n));
+#ifndef HYPERFOCAL_PLAIN_VECTORS
+    HF_EACH x.r[i] = x.r[i] >> n;
+#else
+    HF_EACH for (int j = 0; j < kNative; ++j) x.r[i].e[j] >>= n;
+#endif
+    return x & kept;
+}
 HF_INLINE F16 operator*(float a, F16 b) { return splat(a) * b; }
 HF_INLINE F16 operator-(F16 a) { return splat(0.0f) - a; }
 HF_INLINE F16& operator+=(F16& a, F16 b) { return a = a + b; }

@@ -81,6 +81,8 @@ def empty(shape: list[int]) -> Tensor: ...
 def limit_forward(threads: int, repeats: int) -> float: ...
 def limit_backward(threads: int, repeats: int) -> float: ...
 
+def exp(logs: Tensor, scales: Tensor, threads: int) -> None: ...
+def sigmoid(logits: Tensor, opacities: Tensor, threads: int) -> None: ...
 def photometric_loss(
     rendered: Tensor,
     target: Tensor,
@@ -89,6 +91,19 @@ def photometric_loss(
     ssim_weight: float,
     threads: int,
 ) -> float: ...
+def adam_step_bfloat16(
+    parameter: Tensor,
+    gradient: Tensor,
+    first_moment: Tensor,
+    second_moment: Tensor,
+    rates: Tensor,
+    rows: Tensor | None,
+    step: int,
+    beta1: float,
+    beta2: float,
+    epsilon: float,
+    threads: int,
+) -> None: ...
 def adam_step(
     parameter: Tensor,
     gradient: Tensor,

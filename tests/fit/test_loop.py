@@ -4,7 +4,7 @@ from collections import deque
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import pytest
 import torch
@@ -68,9 +68,17 @@ def small(steps: int = 40, **changes: Any) -> FitConfig:
 
 
 @pytest.mark.parametrize(
-    "densify", [McmcConfig(cap=600, interval=50), ClassicConfig(cap=600, interval=50)], ids=["mcmc", "classic"]
+    ("densify", "moments"),
+    [
+        (McmcConfig(cap=600, interval=50), "float32"),
+        (ClassicConfig(cap=600, interval=50), "float32"),
+        (McmcConfig(cap=600, interval=50), "bfloat16"),
+    ],
+    ids=["mcmc", "classic", "half the memory"],
 )
-def test_a_scene_is_recovered_from_its_photographs(densify: McmcConfig | ClassicConfig) -> None:
+def test_a_scene_is_recovered_from_its_photographs(
+    densify: McmcConfig | ClassicConfig, moments: Literal["float32", "bfloat16"]
+) -> None:
     truth = world()
     photographs = photographs_of(truth)
     training = tuple(p for i, p in enumerate(photographs) if i != HELD_OUT)
@@ -82,6 +90,7 @@ def test_a_scene_is_recovered_from_its_photographs(densify: McmcConfig | Classic
         learning_rates=rates,
         resolution=((0.0, 1),),
         densify=densify,
+        moments=moments,
         background="black",  # as in the photographs: this world has gaps to look through
     )
     fitted = last(fit(training, start, config)).gaussians()

@@ -29,11 +29,14 @@ STANDSTILL = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
 
 
 def cells(config: BenchConfig) -> list[Cell]:
-    """Return the fit with every seed, then what takes no fitting: its starting points, and photographs as guesses."""
+    """Return the fit with every seed, then what takes no fitting: its starting points, and photographs as guesses.
+
+    For the table also the fit with Adam's moments in half the memory.
+    """
     scene = capture_folder(config, None).name
-    return [Cell("fit", scene, seed) for seed in SEEDS] + [
-        Cell(control, scene) for control in ("start", "nearest_photograph", "mean_photograph")
-    ]
+    fits = ("fit", "bfloat16_moments") if config.table else ("fit",)
+    controls = ("start", "nearest_photograph", "mean_photograph")
+    return [Cell(fit, scene, seed) for fit in fits for seed in SEEDS] + [Cell(control, scene) for control in controls]
 
 
 def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
@@ -43,7 +46,9 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
     chosen = settings(cell.seed, long_side=None)
     if cell.row == "start":
         chosen = replace(chosen, fit=replace(chosen.fit, steps=1, learning_rates=STANDSTILL))
-    if cell.row in ("fit", "start"):
+    if cell.row == "bfloat16_moments":
+        chosen = replace(chosen, fit=replace(chosen.fit, moments="bfloat16"))
+    if cell.row in ("fit", "start", "bfloat16_moments"):
         return reconstruct_and_judge(scene, chosen, folder, progress, depth_truth)[1]
     training, held_out = (tuple(map(load_photograph, views)) for views in split_views(scene.views, EVAL_EVERY))
     for photograph in held_out:

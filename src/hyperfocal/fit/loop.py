@@ -139,7 +139,7 @@ def _steps(photographs: tuple[Photograph, ...], start: Gaussians, run: _Run, pro
     began = time.perf_counter()
     config, steps = run.config, run.config.steps
     pyramid = Pyramid(photographs)
-    state = trainable(parameters_from_gaussians(start))
+    state = trainable(parameters_from_gaussians(start), getattr(torch, config.moments))
     memory = run.densifier.init(len(state))
     order = _shuffled_epochs(len(photographs), run.generator)
     clock = _Clock()
@@ -186,7 +186,7 @@ def _differentiate(
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
-    gaussians = activate(Parameters(**leaves), run.color_space)
+    gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
     rendering = render(
         gaussians,

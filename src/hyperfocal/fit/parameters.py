@@ -9,9 +9,10 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from ..activations import logits_from_opacities, logs_from_scales, opacities_from_logits, scales_from_logs
+from ..activations import logits_from_opacities, logs_from_scales
 from ..color import ColorSpace
 from ..gaussians import Gaussians
+from ..native.activations import opacities_from_logits, scales_from_logs
 
 
 @dataclass(frozen=True)
@@ -52,6 +53,11 @@ class Trainable:
     def __len__(self) -> int:
         return len(self.values)
 
+    @property
+    def moments(self) -> torch.dtype:
+        """Type of the moments."""
+        return self.first.means.dtype
+
 
 def parameters_from_gaussians(gaussians: Gaussians) -> Parameters:
     """Return float32 copies of `gaussians` as raw parameters."""
@@ -65,21 +71,21 @@ def parameters_from_gaussians(gaussians: Gaussians) -> Parameters:
     )
 
 
-def activate(parameters: Parameters, color_space: ColorSpace = "srgb") -> Gaussians:
+def activate(parameters: Parameters, color_space: ColorSpace = "srgb", threads: int = 1) -> Gaussians:
     """Return the Gaussians of raw parameters, differentiable; means, quaternions and sh are shared, not copied."""
     return Gaussians(
         means=parameters.means,
         quaternions=parameters.quaternions,
-        scales=scales_from_logs(parameters.log_scales),
-        opacities=opacities_from_logits(parameters.opacity_logits),
+        scales=scales_from_logs(parameters.log_scales, threads),
+        opacities=opacities_from_logits(parameters.opacity_logits, threads),
         sh=parameters.sh,
         color_space=color_space,
     )
 
 
-def trainable(values: Parameters) -> Trainable:
-    """Return `values` with moments of zero."""
-    return Trainable(values, _zeros_like(values), _zeros_like(values))
+def trainable(values: Parameters, moments: torch.dtype = torch.float32) -> Trainable:
+    """Return `values` with moments of zero, of the given type."""
+    return Trainable(values, _zeros_like(values, moments), _zeros_like(values, moments))
 
 
 def keep(state: Trainable, index: Tensor) -> Trainable:
@@ -89,13 +95,13 @@ def keep(state: Trainable, index: Tensor) -> Trainable:
 
 def append(state: Trainable, rows: Parameters) -> Trainable:
     """Return `state` with `rows` at its end, their moments zero."""
-    zeros = _zeros_like(rows)
+    zeros = _zeros_like(rows, state.moments)
     return Trainable(_joined(state.values, rows), _joined(state.first, zeros), _joined(state.second, zeros))
 
 
 def overwrite(state: Trainable, index: Int[Tensor, " m"], rows: Parameters) -> Trainable:
     """Return `state` with `rows` at the positions `index`, their moments zero. Positions must not repeat."""
-    zeros = _zeros_like(rows)
+    zeros = _zeros_like(rows, state.moments)
     return Trainable(
         _written(state.values, index, rows), _written(state.first, index, zeros), _written(state.second, index, zeros)
     )
@@ -105,13 +111,13 @@ def with_opacity_logits(state: Trainable, logits: Float[Tensor, " n"]) -> Traina
     """Return `state` with other opacities, whose moments are zero; all else is untouched."""
     return Trainable(
         replace(state.values, opacity_logits=logits),
-        replace(state.first, opacity_logits=torch.zeros_like(logits)),
-        replace(state.second, opacity_logits=torch.zeros_like(logits)),
+        replace(state.first, opacity_logits=torch.zeros_like(logits, dtype=state.moments)),
+        replace(state.second, opacity_logits=torch.zeros_like(logits, dtype=state.moments)),
     )
 
 
-def _zeros_like(rows: Parameters) -> Parameters:
-    return Parameters(**{name: torch.zeros_like(tensor) for name, tensor in rows.tensors().items()})
+def _zeros_like(rows: Parameters, dtype: torch.dtype) -> Parameters:
+    return Parameters(**{name: torch.zeros_like(tensor, dtype=dtype) for name, tensor in rows.tensors().items()})
 
 
 def _joined(a: Parameters, b: Parameters) -> Parameters:

@@ -25,7 +25,8 @@ def adam_step_(
     """Move `parameter` and both moments by one step of Adam (Kingma and Ba 2015), as torch.optim.Adam would.
 
     Contiguous float32 tensors on the CPU go through the native core, bit-identical for any number of threads; others
-    through torch.
+    through torch. Moments may be bfloat16 beside float32 parameters: half the memory, each rounded up or down at random
+    (seeded by step and place), as rounding to nearest would stop the second moment from ever sinking.
 
     Args:
         parameter: Changed in place; one row per Gaussian.
@@ -51,13 +52,21 @@ def adam_step_(
     if parameter.numel() == 0:
         return
     moved = (parameter, gradient, first_moment, second_moment)
-    if any(t.device.type != "cpu" or t.dtype != torch.float32 or not t.is_contiguous() for t in moved):
+    halved = first_moment.dtype == second_moment.dtype == torch.bfloat16 != parameter.dtype
+    native = all(t.device.type == "cpu" and t.is_contiguous() for t in moved)
+    native &= all(t.dtype == torch.float32 for t in (moved[:2] if halved else moved))
+    if halved and not native:
+        raise ValueError("Moments of bfloat16 need contiguous float32 parameters and gradients on the CPU.")
+    if not native:
         _adam_step_in_torch(*moved, step, learning_rate, beta1, beta2, epsilon, rows)
         return
     rates = learning_rate if isinstance(learning_rate, Tensor) else torch.tensor([learning_rate], dtype=torch.float32)
     p, g, m, v = (t.detach().flatten(1) if t.dim() > 1 else t.detach().unsqueeze(1) for t in moved)
     rates = rates.detach().contiguous()
-    _core.adam_step(p, g, m, v, rates, rows, step, beta1, beta2, epsilon, threads or torch.get_num_threads())
+    step_in_core = _core.adam_step
+    if halved:
+        step_in_core, m, v = _core.adam_step_bfloat16, m.view(torch.int16), v.view(torch.int16)
+    step_in_core(p, g, m, v, rates, rows, step, beta1, beta2, epsilon, threads or torch.get_num_threads())
     # The core writes behind autograd's back: a graph that still needs the old values must notice.
     torch.autograd.graph.increment_version((parameter, first_moment, second_moment))
 
