@@ -18,7 +18,8 @@ class Rendering:
     depth_expected: Float[Tensor, "*v h w"]
     """Mean camera z weighted by contribution; 0 where nothing was hit."""
     depth_median: Float[Tensor, "*v h w"]
-    """Camera z of the Gaussian that takes the transmittance to one half; 0 where more than half stays clear."""
+    """Camera z of the Gaussian that takes the transmittance to one half; 0 where more than half stays clear. NaN where
+    `RenderOptions.depth_median` let a backend leave it out."""
     normals: Float[Tensor, "*v h w 3"] | None
     """Unit world normals of `depth_median` facing the camera; 0 where unknown; None unless asked for."""
     features: Float[Tensor, "*v h w c"] | None
@@ -74,6 +75,8 @@ class RenderOptions:
     """Weights for `Rendering.error_sum`."""
     weight_sum: bool = False
     """Return `Rendering.weight_sum`."""
+    depth_median: bool = True
+    """Compute `Rendering.depth_median`. False lets the cuda backend, which pays for it, leave it out (all NaN)."""
     row_window: tuple[int, int] | None = None
     """Render only rows [first, last) of the image."""
     threads: int | None = None

@@ -62,6 +62,8 @@ def render(
     if normals:
         if options.row_window is not None:
             raise NotImplementedError("Normals of a row window are not served: render the whole image.")
+        if not options.depth_median:
+            raise ValueError("Normals are those of the median depth: leave `RenderOptions.depth_median` True.")
         maps = [normals_from_depth(batch[i], rendering.depth_median[i]) for i in range(v)]
         rendering = replace(rendering, normals=torch.stack(maps))
     return rendering if camera.is_batch else _first_view(rendering)
@@ -77,8 +79,14 @@ def _backend(name: Backend, device: torch.device):
         from .cpu import render_cpu
 
         return render_cpu
+    if name == "cuda" or (name == "auto" and device.type == "cuda"):
+        from .cuda import render_cuda
+
+        return render_cuda
+    if name != "auto":
+        raise ValueError(f"There is no backend {name!r}; there are auto, reference, cpu and cuda.")
     raise NotImplementedError(
-        f"There is no backend {name!r} for tensors on {device} yet: move the Gaussians to the CPU with .to('cpu')."
+        f"There is no backend for tensors on {device}: move the Gaussians to the CPU with .to('cpu')."
     )
 
 
