@@ -105,6 +105,9 @@ class Demo:
 class Doctor:
     """Say what hyperfocal found on this machine, and what could be installed beside it."""
 
+    build_cuda: bool = False
+    """First compile gsplat with a lower alpha cut, which defocus on a GPU needs. Takes minutes, once."""
+
 
 @dataclass(frozen=True)
 class Bench:
@@ -244,7 +247,7 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
         case Doctor():
             from .commands.doctor import doctor
 
-            return doctor(console=console)
+            return doctor(build_cuda=arguments.build_cuda, console=console, progress=progress)
         case Bench():
             from .bench.command import bench
 

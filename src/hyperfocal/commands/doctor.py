@@ -12,15 +12,29 @@ from rich.console import Console
 from .. import __version__
 from ..camera import Camera
 from ..gaussians import from_points
+from ..progress import Progress, silent
 from ..reconstruct.machine import memory_gib, processor_name
 from ..render import render
+from ..render.cuda import describe as describe_cuda
+from ..render.cuda_build import build_gsplat
 from .display import say, show_facts
 
 LIBRARIES = ("numpy", "pillow", "opencv-python-headless", "pycolmap", "scipy", "flip-evaluator", "tyro", "rich")
 
 
-def doctor(*, console: Console) -> int:
-    """Say what hyperfocal found on this machine; 0 if the core renders."""
+def doctor(*, build_cuda: bool = False, console: Console, progress: Progress = silent) -> int:
+    """Say what hyperfocal found on this machine; 0 if the core renders.
+
+    Args:
+        build_cuda: First make the build of gsplat that the cuda backend prefers.
+        console: Where the facts go.
+        progress: Told of every file that is compiled.
+
+    Raises:
+        BadInputError: gsplat was to be built, and something for that is missing or failed.
+    """
+    if build_cuda:
+        build_gsplat(progress=progress)
     memory = memory_gib()
     show_facts(
         console,
@@ -30,6 +44,7 @@ def doctor(*, console: Console) -> int:
             "cores": f"{os.cpu_count()}, of which torch uses {torch.get_num_threads()}",
             "memory": "unknown" if memory is None else f"{memory:.1f} GiB",
             "GPU": torch.cuda.get_device_name() if torch.cuda.is_available() else "none (none is needed)",
+            "cuda backend": describe_cuda(),
             "system": f"{platform.system()} {platform.release()} {platform.machine()}",
         },
     )
