@@ -1,3 +1,5 @@
+from collections.abc import Callable
+
 import pytest
 import torch
 from torch import Tensor
@@ -20,9 +22,9 @@ def values(count: int = 300_007) -> Tensor:
 
 @pytest.mark.parametrize("level", ["base", "v3", "v4"])
 @pytest.mark.parametrize(("native", "definition"), TWINS)
-def test_every_bit_is_that_of_the_definition(level: str, native: object, definition: object) -> None:
-    assert callable(native)
-    assert callable(definition)
+def test_every_bit_is_that_of_the_definition(
+    level: str, native: Callable[[Tensor, int], Tensor], definition: Callable[[Tensor], Tensor]
+) -> None:
     with using_instruction_set(level) as served:
         if not served:
             pytest.skip(f"no {level} here")
@@ -32,9 +34,9 @@ def test_every_bit_is_that_of_the_definition(level: str, native: object, definit
 
 
 @pytest.mark.parametrize(("native", "definition"), TWINS)
-def test_the_gradient_is_that_of_the_definition(native: object, definition: object) -> None:
-    assert callable(native)
-    assert callable(definition)
+def test_the_gradient_is_that_of_the_definition(
+    native: Callable[[Tensor, int], Tensor], definition: Callable[[Tensor], Tensor]
+) -> None:
     inputs = torch.linspace(-12, 6, 1001)
     gradients = []
     for function in (lambda x: native(x, 1), definition):

@@ -13,14 +13,16 @@ from .memory import empty
 
 def scales_from_logs(logs: Float[Tensor, "*n"], threads: int) -> Float[Tensor, "*n"]:
     """Return `activations.scales_from_logs(logs)`; float32 on the CPU goes through the core."""
-    return cast(Tensor, _Exp.apply(logs, threads)) if _served(logs) else activations.scales_from_logs(logs)
+    if not _served(logs):
+        return activations.scales_from_logs(logs)
+    return cast(Tensor, _Exp.apply(logs, threads))
 
 
 def opacities_from_logits(logits: Float[Tensor, "*n"], threads: int) -> Float[Tensor, "*n"]:
     """Return `activations.opacities_from_logits(logits)`; float32 on the CPU goes through the core."""
-    return (
-        cast(Tensor, _Sigmoid.apply(logits, threads)) if _served(logits) else activations.opacities_from_logits(logits)
-    )
+    if not _served(logits):
+        return activations.opacities_from_logits(logits)
+    return cast(Tensor, _Sigmoid.apply(logits, threads))
 
 
 def _served(values: Tensor) -> bool:

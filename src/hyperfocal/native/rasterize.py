@@ -127,7 +127,7 @@ def rasterize(
         if degree < 0:
             raise ValueError(f"sh_degree must not be negative, got {sh_degree}")
     window = (width, last_row - first_row, first_row, height)
-    settings = (window, degree, low_pass_px2, near, alpha_cut, relative_cut)
+    settings = (*window, degree, low_pass_px2, near, alpha_cut, relative_cut)
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, or None for torch's number, got {threads}")
     if error_map is not None:
@@ -140,14 +140,14 @@ def rasterize(
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, settings: tuple, wanted: tuple, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        window, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
-        width, height = window[:2]
+        width, height, first_row, image_height, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
         error_map, weight_sum, threads = wanted
         arrays: list[Any] = [None if t is None else t.detach() for t in inputs]
         means, quaternions, scales, opacities, pose, focal, center, sh, colors, *rest = arrays
         background, variance, factor, offsets, features = rest
         core = _core.Rasterization.prepare(
-            *(means, quaternions, scales, opacities, pose, focal, center, *window, sh, colors, degree),
+            *(means, quaternions, scales, opacities, pose, focal, center, width, height, first_row, image_height),
+            *(sh, colors, degree),
             *(background, variance, factor, offsets, features, low_pass_px2, near, alpha_cut, relative_cut),
         )
         views, n = len(pose), len(opacities)
