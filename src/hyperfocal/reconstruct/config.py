@@ -7,8 +7,8 @@ from ..fit.config import FitConfig, McmcConfig
 from ..sfm.config import SfmConfig
 
 Preset: TypeAlias = Literal[
-    "default",  # for keeping: about ten minutes on two cores
-    "quick",  # a first look: about two minutes
+    "default",  # for keeping: about four minutes on two cores
+    "quick",  # a first look: less than a minute
 ]
 
 

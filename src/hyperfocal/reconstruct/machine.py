@@ -23,6 +23,8 @@ def describe_machine() -> dict[str, str | int | float]:
         "torch": str(torch.__version__),
         "threads": torch.get_num_threads(),
     }
+    if torch.cuda.is_available():
+        description["gpu"] = torch.cuda.get_device_name()
     memory = memory_gib()
     return description if memory is None else {**description, "memory_gib": round(memory, 1)}
 
