@@ -108,7 +108,7 @@ def _median_step(count: int, side: int) -> float:
     generator = torch.Generator().manual_seed(0)
     means = torch.rand(count, 3, generator=generator) - 0.5 + torch.tensor([0.0, 0.0, 1.5])
     # Sized so that a step takes as long as one on a real scene of as many Gaussians and pixels.
-    gaussians = from_points(means, torch.rand(count, 3, generator=generator), torch.full((count,), 2 * count**-0.5))
+    gaussians = from_points(means, torch.rand(count, 3, generator=generator), torch.full((count,), 3.7 * count**-0.5))
     camera = Camera(torch.eye(4), torch.full((2,), 1.3 * side), torch.full((2,), side / 2), side, side)
     image = torch.rand(side, side, 3, generator=generator)
     photograph = Photograph("calibration", image, torch.ones(side, side, dtype=torch.bool), camera)
