@@ -8,6 +8,7 @@ whole tiles and not by pixels, so that the faintest rim of a splat, of alphas be
 import os
 import sys
 import warnings
+from collections.abc import Callable
 from functools import cache
 from importlib import import_module, metadata
 from importlib.util import find_spec
@@ -103,6 +104,12 @@ def load_stages() -> Stages:
         rasterize_to_indices_in_range=gsplat.rasterize_to_indices_in_range,
         alpha_cut=build.alpha_cut if build is not None and is_ours else STOCK_CUT,
     )
+
+
+def plain_rasterization() -> Callable[..., Any]:
+    """Return gsplat's own `rasterization`, of the same build: what our adapter is measured against."""
+    load_stages()
+    return import_module("gsplat").rasterization
 
 
 def _load_kernels() -> object | None:
