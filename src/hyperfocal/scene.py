@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -26,6 +27,18 @@ class Exif:
 
 
 @dataclass(frozen=True)
+class DepthFile:
+    """A depth map that came with a photograph; 0 and what is not finite are unknown."""
+
+    path: Path
+    """A 16-bit picture, an EXR or a NumPy file; any size of the photograph's shape."""
+    units_per_step: float
+    """Scene units of one step of the file's numbers."""
+    kind: Literal["z", "ray_distance"] = "z"
+    """Along the optical axis, or along the ray."""
+
+
+@dataclass(frozen=True)
 class View:
     """One photograph and what is known about its camera."""
 
@@ -45,6 +58,10 @@ class View:
 
     1 leaves them as stored, which is how the tools that write poses see them; plain photographs are turned upright.
     """
+    depth: DepthFile | None = None
+    """Measured or estimated by whoever made the source."""
+    time_s: float | None = None
+    """When a frame of a video was taken, from the start of the video."""
 
 
 @dataclass(frozen=True)
@@ -87,6 +104,10 @@ class Scene:
     """None when the scale is unknown; never guessed."""
     up: tuple[float, float, float] | None = None
     """Unit vector against gravity, when the source says so."""
+    kind: Literal["photographs", "video", "focal_stack"] = "photographs"
+    """A focal stack is one view focused at many distances: there are no poses to find."""
+    format: str = "photographs"
+    """What the source was recognised as, for people: "a COLMAP model", "a video", ..."""
     notes: tuple[str, ...] = ()
     """What the reader skipped or repaired, a sentence each, for the user to see."""
 
