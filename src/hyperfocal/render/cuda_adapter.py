@@ -114,6 +114,8 @@ def _render_view(
     if len(inputs.means) == 0:
         return _empty(inputs, camera, background, options), None
     splats, bad = project(stages, inputs, camera, options)
+    if len(splats.index) == 0:
+        return _empty(inputs, camera, background, options), None
     colors = _colors(stages, inputs, splats.index, camera, options)
     bad = bad | ~colors.detach().isfinite().all(1)
     if bool(bad.any()):
