@@ -7,6 +7,10 @@ from importlib import import_module
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from .checkpoint import Checkpoint as Checkpoint
+    from .checkpoint import read_checkpoint as read_checkpoint
+    from .checkpoint import write_checkpoint as write_checkpoint
+    from .config import CaptureConfig as CaptureConfig
     from .config import ClassicConfig as ClassicConfig
     from .config import FitConfig as FitConfig
     from .config import InitialConfig as InitialConfig
@@ -19,6 +23,10 @@ if TYPE_CHECKING:
     from .loop import fit as fit
 
 _HOMES = {
+    "Checkpoint": "checkpoint",
+    "read_checkpoint": "checkpoint",
+    "write_checkpoint": "checkpoint",
+    "CaptureConfig": "config",
     "ClassicConfig": "config",
     "FitConfig": "config",
     "InitialConfig": "config",

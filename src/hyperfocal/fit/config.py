@@ -140,6 +140,26 @@ class ClassicConfig:
 
 
 @dataclass(frozen=True)
+class CaptureConfig:
+    """What is fitted for each photograph beside the Gaussians."""
+
+    exposure: bool = False
+    """Fit an affine change of colour for each photograph: for automatic exposure and white balance."""
+    pose: bool = False
+    """Correct the camera poses."""
+    exposure_rate: float = 1e-3
+    """Adam's step size of exposures at the first step; falls to a hundredth, as that of poses does."""
+    exposure_weight: float = 0.1
+    """Weight of the squared change of colour in the loss: what all photographs share belongs to the Gaussians."""
+    pose_rate: float = 1e-4
+    """Adam's step size of poses at the first step: radians, and shifts in units of the scene's extent."""
+
+    def __post_init__(self) -> None:
+        for name in ("exposure_rate", "exposure_weight", "pose_rate"):
+            _require(getattr(self, name) >= 0, f"`{name}` must not be negative, got {getattr(self, name)}.")
+
+
+@dataclass(frozen=True)
 class FitConfig:
     """Everything that decides a fit; equal values and photographs give equal bits on one machine."""
 
@@ -163,6 +183,7 @@ class FitConfig:
     """Type of Adam's moments; bfloat16 halves their memory, a third of what a fit holds for its Gaussians."""
     initial: InitialConfig = field(default_factory=InitialConfig)
     learning_rates: LearningRates = field(default_factory=LearningRates)
+    capture: CaptureConfig = field(default_factory=CaptureConfig)
     densify: McmcConfig | ClassicConfig = field(default_factory=McmcConfig)
 
     def __post_init__(self) -> None:

@@ -1,20 +1,23 @@
 """`fit`: Gaussians to photographs, one optimisation step at a time."""
 
+import copy
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
+from torch import Tensor
 
 from ..color import ColorSpace
-from ..errors import NothingUsableError
+from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
 from ..render import render
 from ..rendering import RenderOptions
 from ..scene import Photograph, Scene
-from . import optimizer, schedules
+from . import capture, optimizer, schedules
+from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
 from .objective import loss_terms
@@ -45,6 +48,8 @@ class Step:
     """Since the fit began."""
     gaussians: Callable[[], Gaussians]
     """Makes a copy of the Gaussians after this step. Ask before the next step is taken: training goes on in place."""
+    checkpoint: Callable[[], Checkpoint]
+    """Makes a copy of all that `fit(resume=...)` needs to go on after this step; ask in time, as for `gaussians`."""
 
     @property
     def loss(self) -> float:
@@ -63,6 +68,7 @@ def fit(
     config: FitConfig | None = None,
     *,
     densifier: Densifier | None = None,
+    resume: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> Iterator[Step]:
     """Fit `gaussians` to photographs; each step of the returned iterator is one step of the optimiser.
@@ -76,27 +82,65 @@ def fit(
         gaussians: Where to start; `initialize_gaussians` makes them from the scene's points. Not changed.
         config: None is the default.
         densifier: A policy of your own in place of `config.densify`.
+        resume: Go on from here, with the same photographs and config: the bits are those of a fit that never stopped.
+            `gaussians` is not looked at.
         progress: Told how far the fit is.
 
     Raises:
         NothingUsableError: no photographs with cameras, or no Gaussians.
+        BadInputError: `resume` is of other photographs or another number of steps.
         ValueError: a configuration that does not fit the Gaussians.
     """
     config = config or FitConfig()
     photographs = _photographs(scene, progress)
     if not photographs:
         raise NothingUsableError("There is no photograph with a known camera to fit to: estimate the poses first.")
-    if len(gaussians) == 0:
-        raise NothingUsableError("There are no Gaussians to start from: `initialize_gaussians` makes some.")
-    start = gaussians.with_sh_degree(config.sh_degree)
+    if resume is None:
+        if len(gaussians) == 0:
+            raise NothingUsableError("There are no Gaussians to start from: `initialize_gaussians` makes some.")
+        resume = _beginning(photographs, gaussians.with_sh_degree(config.sh_degree), config)
+    else:
+        _check_resumable(resume, photographs, config)
+        resume = copy.deepcopy(resume)  # steps change it in place
     run = _Run(
         config=config,
         densifier=densifier or densifier_for(config.densify),
-        extent=scene_extent(photographs, start),
-        color_space=start.color_space,
-        generator=torch.Generator().manual_seed(config.seed),
+        extent=resume.extent,
+        color_space=resume.color_space,
+        generator=torch.Generator().set_state(resume.random_state),
     )
-    return _steps(photographs, start, run, progress)
+    return _steps(photographs, resume, run, progress)
+
+
+def _beginning(photographs: tuple[Photograph, ...], start: Gaussians, config: FitConfig) -> Checkpoint:
+    """Return the state before the first step."""
+    return Checkpoint(
+        taken=0,
+        steps=config.steps,
+        photographs=tuple(photograph.name for photograph in photographs),
+        color_space=start.color_space,
+        extent=scene_extent(photographs, start),
+        gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
+        capture=capture.as_captured(len(photographs)),
+        memory={},
+        order=torch.zeros(0, dtype=torch.int64),
+        random_state=torch.Generator().manual_seed(config.seed).get_state(),
+    )
+
+
+def _check_resumable(checkpoint: Checkpoint, photographs: tuple[Photograph, ...], config: FitConfig) -> None:
+    names = tuple(photograph.name for photograph in photographs)
+    if checkpoint.photographs != names:
+        raise BadInputError(
+            f"The fit to go on with is of {len(checkpoint.photographs)} photographs, beginning with "
+            f"{checkpoint.photographs[:1]}; got {len(names)}, beginning with {names[:1]}. Give the same ones, or start "
+            "anew."
+        )
+    if checkpoint.steps != config.steps:
+        raise BadInputError(
+            f"The fit to go on with is one of {checkpoint.steps:,} steps, got a configuration of {config.steps:,}: "
+            "rates and schedules depend on it. Use the configuration that it was started with, or start anew."
+        )
 
 
 def scene_extent(photographs: tuple[Photograph, ...], gaussians: Gaussians) -> float:
@@ -135,26 +179,37 @@ class _Run:
     generator: torch.Generator
 
 
-def _steps(photographs: tuple[Photograph, ...], start: Gaussians, run: _Run, progress: Progress) -> Iterator[Step]:
+def _steps(photographs: tuple[Photograph, ...], start: Checkpoint, run: _Run, progress: Progress) -> Iterator[Step]:
     began = time.perf_counter()
     config, steps = run.config, run.config.steps
     pyramid = Pyramid(photographs)
-    state = trainable(parameters_from_gaussians(start), getattr(torch, config.moments))
-    memory = run.densifier.init(len(state))
-    order = _shuffled_epochs(len(photographs), run.generator)
+    state, captured = start.gaussians, start.capture
+    memory = recall(run.densifier.init(len(state)), start.memory)
+    order = start.order.tolist()
     clock = _Clock()
-    for index in range(steps):
-        photograph = pyramid.level(schedules.shrink_factor(config, index / steps))[next(order)]
+    for index in range(start.taken, steps):
+        # Every photograph once in random order, then again in another.
+        order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
+        which = order.pop(0)
+        photograph = pyramid.level(schedules.shrink_factor(config, index / steps))[which]
         means_rate = run.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
-            terms, gradients, seen = _differentiate(state.values, photograph, index, run, threads)
+            terms, gradients, seen = _differentiate(state.values, captured, which, photograph, index, run, threads)
             optimizer.step_(
-                state, gradients, step=index, rates=config.learning_rates, means_rate=means_rate, threads=threads
+                state,
+                gradients.gaussians,
+                step=index,
+                rates=config.learning_rates,
+                means_rate=means_rate,
+                threads=threads,
             )
+            share, fitted = index / steps, config.capture
+            capture.step_(captured, which, gradients.capture, fitted, share=share, extent=run.extent, threads=threads)
             state, memory = run.densifier.step(state, memory, seen)
         clock.taken = index + 1
         if clock.taken % _PROGRESS_EVERY == 0 or clock.taken == steps:
             progress("fitting", clock.taken, steps)
+        now = replace(start, taken=index + 1, gaussians=state, capture=captured)
         yield Step(
             index=index,
             steps=steps,
@@ -164,6 +219,7 @@ def _steps(photographs: tuple[Photograph, ...], start: Gaussians, run: _Run, pro
             means_rate=means_rate,
             seconds=time.perf_counter() - began,
             gaussians=partial(_snapshot, state.values, run.color_space, clock, index),
+            checkpoint=partial(_checkpoint, now, memory, order, run.generator, clock),
         )
 
 
@@ -174,31 +230,69 @@ class _Clock:
 
 
 def _snapshot(values: Parameters, color_space: ColorSpace, clock: _Clock, index: int) -> Gaussians:
+    _check_in_time(clock, index)
+    return activate(copy.deepcopy(values), color_space)
+
+
+def _checkpoint(
+    now: Checkpoint, memory: object, order: list[int], generator: torch.Generator, clock: _Clock
+) -> Checkpoint:
+    _check_in_time(clock, now.taken - 1)
+    return replace(
+        now,
+        gaussians=copy.deepcopy(now.gaussians),
+        capture=copy.deepcopy(now.capture),
+        memory=remember(memory),
+        order=torch.tensor(order, dtype=torch.int64),
+        random_state=generator.get_state(),
+    )
+
+
+def _check_in_time(clock: _Clock, index: int) -> None:
     if clock.taken != index + 1:
         raise RuntimeError(f"Step {index} is over: ask for its Gaussians before taking the next step.")
-    copy = Parameters(**{name: tensor.clone() for name, tensor in values.tensors().items()})
-    return activate(copy, color_space)
+
+
+@dataclass(frozen=True)
+class _Gradients:
+    gaussians: Parameters
+    capture: dict[str, Tensor]
+    """Of one photograph's row, by the fields that are fitted."""
 
 
 def _differentiate(
-    values: Parameters, photograph: Photograph, index: int, run: _Run, threads: int
-) -> tuple[dict[str, float], Parameters, Observation]:
+    values: Parameters,
+    captured: capture.TrainableCapture,
+    which: int,
+    photograph: Photograph,
+    index: int,
+    run: _Run,
+    threads: int,
+) -> tuple[dict[str, float], _Gradients, Observation]:
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
+    fitted = [name for name in ("exposure", "pose") if getattr(config.capture, name)]
+    row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
+    camera = photograph.camera
     rendering = render(
         gaussians,
-        photograph.camera,
+        capture.corrected_camera(camera, row["pose"]) if "pose" in row else camera,
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
         options=RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads),
     )
+    if "exposure" in row:
+        rendering = replace(rendering, color=capture.exposed(rendering.color, row["exposure"]))
     terms = loss_terms(rendering, photograph, gaussians, run.extent, config, run.densifier, threads)
+    if "exposure" in row:
+        terms["exposure"] = config.capture.exposure_weight * row["exposure"].square().sum()
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
         raise FloatingPointError(f"The loss of step {index} (photograph {photograph.name}) is {loss.item()}.")
-    gradients = torch.autograd.grad(loss, [*leaves.values(), *([] if offsets is None else [offsets])])
+    wanted = {**leaves, **row} | ({} if offsets is None else {"offsets": offsets})
+    gradients = dict(zip(wanted, torch.autograd.grad(loss, list(wanted.values())), strict=True))
     half_size = torch.tensor([photograph.camera.width / 2, photograph.camera.height / 2])
     rates = config.learning_rates
     means_rate = schedules.means_rate(rates, share)
@@ -210,14 +304,10 @@ def _differentiate(
         means_rate_share=means_rate / rates.means if rates.means > 0 else 0.0,
         gaussians=gaussians.detach(),
         radii_px=rendering.radii_px,
-        mean_gradients=None if offsets is None else gradients[-1][0] * half_size,
+        mean_gradients=None if offsets is None else gradients["offsets"][0] * half_size,
         generator=run.generator,
     )
-    by_name = Parameters(**dict(zip(leaves, gradients, strict=False)))
-    return {name: float(term.detach()) for name, term in terms.items()}, by_name, seen
-
-
-def _shuffled_epochs(count: int, generator: torch.Generator) -> Iterator[int]:
-    """Yield indices for ever: every photograph once in random order, then again in another."""
-    while True:
-        yield from torch.randperm(count, generator=generator).tolist()
+    found = _Gradients(
+        Parameters(**{name: gradients[name] for name in leaves}), {name: gradients[name] for name in row}
+    )
+    return {name: float(term.detach()) for name, term in terms.items()}, found, seen

@@ -1,0 +1,158 @@
+"""Stopping a fit and going on: all that it needs, as a value and as a file.
+
+The file is one of safetensors: no code in it, tensors by name, and the numbers as JSON in its header.
+"""
+
+import json
+from dataclasses import dataclass, fields, replace
+from pathlib import Path
+from typing import Any
+
+from jaxtyping import Int, UInt8
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save
+from torch import Tensor
+
+from ..color import ColorSpace
+from ..errors import BadInputError
+from ..files import write_bytes
+from .capture import CaptureParameters, TrainableCapture
+from .parameters import Parameters, Trainable
+
+FORMAT, VERSION = "hyperfocal fit", 1
+
+
+@dataclass(frozen=True)
+class Checkpoint:
+    """A fit between two steps. Going on from it gives the bits that going on at once would have given."""
+
+    taken: int
+    """Steps taken."""
+    steps: int
+    """Of the whole run."""
+    photographs: tuple[str, ...]
+    """Names, in their order."""
+    color_space: ColorSpace
+    extent: float
+    gaussians: Trainable
+    capture: TrainableCapture
+    memory: dict[str, Tensor | bool]
+    """Of the density control, by the names of its fields."""
+    order: Int[Tensor, " left"]
+    """Photographs that are left of this epoch."""
+    random_state: UInt8[Tensor, " bytes"]
+    """Of the generator of every random choice."""
+
+
+def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+    """Write a checkpoint, whole or not at all.
+
+    Raises:
+        BadInputError: the folder is missing, read-only or full.
+    """
+    tensors: dict[str, Tensor] = {"order": checkpoint.order, "random_state": checkpoint.random_state}
+    for group in ("values", "first", "second"):
+        for part in ("gaussians", "capture"):
+            named = getattr(getattr(checkpoint, part), group).tensors()
+            tensors |= {f"{part}.{group}.{name}": tensor for name, tensor in named.items()}
+    tensors["capture.visits"] = checkpoint.capture.visits
+    flags = {}
+    for name, value in checkpoint.memory.items():
+        if isinstance(value, Tensor):
+            tensors[f"memory.{name}"] = value
+        else:
+            flags[name] = value
+    plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space", "extent")}
+    header = {"format": FORMAT, "version": str(VERSION), "plain": json.dumps(plain | {"memory": flags})}
+    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
+
+
+def read_checkpoint(path: Path) -> Checkpoint:
+    """Return the checkpoint of a file.
+
+    Raises:
+        BadInputError: no such file, damaged, or of another version.
+    """
+    try:
+        with safe_open(path, framework="pt") as file:
+            header = file.metadata() or {}
+            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
+        if (header.get("format"), header.get("version")) != (FORMAT, str(VERSION)):
+            raise BadInputError(
+                f"{path} is a {header.get('format', 'file')!r} of version {header.get('version', 'none')}; expected "
+                f"{FORMAT!r} of version {VERSION}. Start the fit anew with this version of hyperfocal."
+            )
+        plain = json.loads(header["plain"])
+        return _checked(_assembled(plain, tensors))
+    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
+        if isinstance(error, BadInputError):
+            raise
+        raise BadInputError(
+            f"The checkpoint {path} cannot be read ({type(error).__name__}: {error}). Start the fit anew."
+        ) from error
+
+
+def remember(memory: Any) -> dict[str, Tensor | bool]:
+    """Return the memory of a density control, None or a frozen dataclass of tensors and flags, by field."""
+    if memory is None:
+        return {}
+    return {
+        f.name: value.clone() if isinstance(value := getattr(memory, f.name), Tensor) else value for f in fields(memory)
+    }
+
+
+def recall(fresh: Any, remembered: dict[str, Tensor | bool]) -> Any:
+    """Return `fresh`, an empty memory of the same density control, with what was remembered in its place."""
+    return fresh if fresh is None else replace(fresh, **remembered)
+
+
+def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
+    def group(part: str, kind: type, name: str) -> Any:
+        return kind(**{f.name: tensors[f"{part}.{name}.{f.name}"] for f in fields(kind)})
+
+    memory = {name.removeprefix("memory."): t for name, t in tensors.items() if name.startswith("memory.")}
+    return Checkpoint(
+        taken=int(plain["taken"]),
+        steps=int(plain["steps"]),
+        photographs=tuple(map(str, plain["photographs"])),
+        color_space=plain["color_space"],
+        extent=float(plain["extent"]),
+        gaussians=Trainable(*(group("gaussians", Parameters, name) for name in ("values", "first", "second"))),
+        capture=TrainableCapture(
+            values=group("capture", CaptureParameters, "values"),
+            first=group("capture", CaptureParameters, "first"),
+            second=group("capture", CaptureParameters, "second"),
+            visits=tensors["capture.visits"],
+        ),
+        memory=memory | {name: bool(value) for name, value in plain["memory"].items()},
+        order=tensors["order"],
+        random_state=tensors["random_state"],
+    )
+
+
+def _checked(checkpoint: Checkpoint) -> Checkpoint:
+    """Return a checkpoint whose parts fit together.
+
+    Raises:
+        ValueError: they do not.
+    """
+    n, v = len(checkpoint.gaussians), len(checkpoint.photographs)
+    for group in (checkpoint.gaussians.values, checkpoint.gaussians.first, checkpoint.gaussians.second):
+        shapes = {name: tuple(t.shape) for name, t in group.tensors().items()}
+        k = shapes["sh"][1]
+        expected = {
+            "means": (n, 3),
+            "quaternions": (n, 4),
+            "log_scales": (n, 3),
+            "opacity_logits": (n,),
+            "sh": (n, k, 3),
+        }
+        if shapes != expected:
+            raise ValueError(f"shapes {shapes}, expected {expected}")
+    if not 0 <= checkpoint.taken <= checkpoint.steps or checkpoint.color_space not in ("srgb", "linear"):
+        raise ValueError(f"step {checkpoint.taken} of {checkpoint.steps} in {checkpoint.color_space!r}")
+    if len(checkpoint.capture.values) != v or bool((checkpoint.order < 0).any() | (checkpoint.order >= v).any()):
+        raise ValueError(f"parameters of {len(checkpoint.capture.values)} photographs for {v}")
+    if not checkpoint.gaussians.values.means.isfinite().all():
+        raise ValueError("positions that are no numbers")
+    return checkpoint
