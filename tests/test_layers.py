@@ -31,7 +31,7 @@ MODULE_LAYERS = (0, 1, len(LAYERS) - 1)
 # Installed by extras, or slow to import: only inside functions.
 LATE = {
     *("av", "drjit", "gsplat", "huggingface_hub", "kornia", "lightning_fabric", "mitsuba", "onnxruntime", "OpenEXR"),
-    *("pillow_heif", "pycolmap", "rawpy", "ray", "rerun", "safetensors", "tensorboard", "transformers", "viser"),
+    *("pillow_heif", "pycolmap", "rawpy", "ray", "rerun", "tensorboard", "transformers", "viser"),
 }
 MOST_LINES = {".py": 400, ".cpp": 600, ".h": 600}
 

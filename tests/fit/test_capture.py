@@ -5,7 +5,7 @@ import pytest
 import torch
 from test_loop import last, photographs_of, small, world
 
-from hyperfocal.fit import CaptureConfig, fit
+from hyperfocal.fit import CaptureConfig, LearningRates, McmcConfig, fit
 from hyperfocal.fit.capture import as_captured, corrected_camera, exposed
 from hyperfocal.fit.loop import Step
 from hyperfocal.transforms import rigid, rotation_from_quaternion
@@ -62,11 +62,14 @@ def test_wrong_poses_are_corrected() -> None:
         turn = rotation_from_quaternion(torch.cat((torch.ones(1), 0.004 * torch.randn(3, generator=generator))))
         wrong = rigid(turn, 0.01 * torch.randn(3, generator=generator)) @ p.camera.world_to_camera
         photographs.append(replace(p, camera=replace(p.camera, world_to_camera=wrong)))
-    frozen = dict.fromkeys(
-        ("means_final", "means", "log_scales", "quaternions", "opacity_logits", "sh0", "sh_rest"), 0.0
+    still = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
+    config = small(
+        500,
+        background="black",
+        capture=CaptureConfig(pose=True, pose_rate=2e-3),
+        learning_rates=still,
+        densify=McmcConfig(cap=300, start=0.9, grow_until=0.9, stop=0.9),
     )
-    config = small(320, background="black", capture=CaptureConfig(pose=True, pose_rate=1e-3))
-    config = replace(config, learning_rates=replace(config.learning_rates, **frozen))
     step = last(fit(tuple(photographs), world(), config))
     poses = step.checkpoint().capture.values.pose
     for p, truth, pose in zip(photographs, exact, poses, strict=True):
