@@ -13,7 +13,7 @@ PACKAGE = ROOT / "src" / "hyperfocal"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("shapes", "transforms", "color", "sh", "errors", "files", "progress", "activations"),
-    ("gaussians", "camera", "distortion", "lens", "depth", "scene", "rendering", "protocols"),
+    ("gaussians", "camera", "distortion", "lens", "depth", "scene", "rendering", "protocols", "paths"),
     ("data", "export", "nets", "native"),
     ("render",),
     ("losses", "metrics", "priors", "sfm", "synthetic"),

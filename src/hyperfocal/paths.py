@@ -1,0 +1,286 @@
+"""Camera paths for films: ways of a camera through space, as batches of `Camera`. Nothing is rendered here."""
+
+import math
+from dataclasses import dataclass, replace
+from itertools import pairwise
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from .camera import Camera, stack
+from .transforms import invert_rigid, look_at, quaternion_from_rotation, rigid, rotation_from_quaternion
+
+_PIECES = 32  # straight pieces of a segment between two keyframes, for its length: 0.1 % off on a quarter of a circle
+_LEVEL_WEIGHT = 0.01  # of the cameras' mean up beside what their level horizons say; see `up_direction`
+_PARALLEL = 1e-3  # least mean squared sine of the angle between optical axes: about 2 degrees
+
+
+@dataclass(frozen=True)
+class Keyframe:
+    """Where a camera is at one moment of a film."""
+
+    time_s: float
+    camera: Camera
+    focus_distance: float | None = None
+    """Camera z in focus, in scene units; read and kept, not used by films yet."""
+    f_number: float | None = None
+    """Focal length over aperture; read and kept, not used by films yet."""
+
+
+@dataclass(frozen=True)
+class CameraPath:
+    """Keyframes in the order of their times, which a camera passes smoothly.
+
+    Raises:
+        ValueError: no keyframes, times that do not grow, or cameras of different sizes.
+    """
+
+    keyframes: tuple[Keyframe, ...]
+    seconds: float
+    """How long the film is; a closed path is back at its first keyframe then."""
+    closed: bool = False
+    fps: float | None = None
+    """Frames a second that the maker of the path had in mind."""
+
+    def __post_init__(self) -> None:
+        times = [keyframe.time_s for keyframe in self.keyframes]
+        if not times or not all(a < b for a, b in pairwise(times)):
+            raise ValueError(f"A path needs keyframes whose times grow, got the times {times}.")
+        if not self.seconds > 0:
+            raise ValueError(f"A film must last longer than {self.seconds} seconds.")
+        if self.closed and not self.seconds > times[-1] - times[0]:
+            raise ValueError(
+                f"A closed path of {self.seconds:g} s must return after its last keyframe, which is "
+                f"{times[-1] - times[0]:g} s after the first."
+            )
+        sizes = {(keyframe.camera.width, keyframe.camera.height) for keyframe in self.keyframes}
+        if len(sizes) > 1:
+            raise ValueError(f"The cameras of a path must be of one size, got {sorted(sizes)}.")
+
+
+def framed(camera: Camera, width: int, height: int) -> Camera:
+    """Return the camera with a picture of another shape: the middle part of what it showed, nothing beyond it."""
+    ratio = max(width / camera.width, height / camera.height)
+    middle, old_middle = camera.center_px.new_tensor([[width, height], [camera.width, camera.height]]) / 2
+    return replace(
+        camera,
+        focal_px=camera.focal_px * ratio,
+        center_px=middle + ratio * (camera.center_px - old_middle),
+        width=width,
+        height=height,
+    )
+
+
+def sample(path: CameraPath, count: int) -> Camera:
+    """Return `count` cameras at even times: from the first keyframe to the last, or once round a closed path."""
+    keyframes = path.keyframes
+    times = torch.tensor([keyframe.time_s for keyframe in keyframes], dtype=torch.float64)
+    cameras = stack([keyframe.camera for keyframe in keyframes])
+    if path.closed:
+        at = times[0] + path.seconds * torch.arange(count, dtype=torch.float64) / count
+        return _evaluated(*_wrapped(times, cameras, path.seconds), at)
+    return _evaluated(times, cameras, torch.linspace(float(times[0]), float(times[-1]), count, dtype=torch.float64))
+
+
+def through(cameras: Camera, count: int) -> Camera:
+    """Return `count` cameras on a smooth way through a batch of cameras, in their order, at an even speed.
+
+    Centres, rotations (as quaternions on one hemisphere), focal lengths and principal points follow a centripetal
+    Catmull-Rom spline (Yuksel et al. 2011), which has no loops or cusps between keyframes. A turn by one radian counts
+    as long as the root mean square distance of the cameras from their middle.
+    """
+    radius = float((cameras.centers() - cameras.centers().mean(0)).norm(dim=1).square().mean().sqrt()) or 1.0
+    steps = _lengths(cameras, radius)
+    kept = torch.cat((torch.ones(1, dtype=torch.bool), steps > 1e-6 * radius))  # two photographs from one tripod
+    cameras = cameras[kept]
+    if len(cameras.world_to_camera) == 1:
+        return cameras[torch.zeros(count, dtype=torch.long)]
+    knots = torch.cat((torch.zeros(1, dtype=torch.float64), _lengths(cameras, radius).sqrt().cumsum(0)))
+    fine = torch.linspace(0, 1, _PIECES + 1, dtype=torch.float64)[:-1]
+    dense = torch.cat(((knots[:-1, None] + fine * knots.diff()[:, None]).flatten(), knots[-1:]))
+    way = torch.cat(
+        (torch.zeros(1, dtype=torch.float64), _lengths(_evaluated(knots, cameras, dense), radius).cumsum(0))
+    )
+    wanted = torch.linspace(0, float(way[-1]), count, dtype=torch.float64)
+    piece = (torch.searchsorted(way, wanted, right=True) - 1).clamp(0, len(way) - 2)
+    share = (wanted - way[piece]) / (way[piece + 1] - way[piece]).clamp_min(1e-300)
+    return _evaluated(knots, cameras, dense[piece] + share * (dense[piece + 1] - dense[piece]))
+
+
+def viewed_point(cameras: Camera) -> Float[Tensor, "3"]:
+    """Return the point nearest to all optical axes of a batch, in the least-squares sense.
+
+    Raises:
+        ValueError: the axes are nearly parallel, or most cameras look away from that point.
+    """
+    axes = cameras.world_to_camera[:, 2, :3].double()
+    centers = cameras.centers().double()
+    across = torch.eye(3, dtype=torch.float64) - axes.unsqueeze(2) * axes.unsqueeze(1)
+    matrix = across.mean(0)
+    if float(torch.linalg.eigvalsh(matrix)[0]) < _PARALLEL:
+        raise ValueError("The cameras look in nearly parallel directions, so there is no point that they look at.")
+    point = torch.linalg.solve(matrix, (across @ centers.unsqueeze(2)).mean(0)).squeeze(1)
+    in_front = ((point - centers) * axes).sum(1) > 0
+    if float(in_front.double().mean()) <= 0.5:
+        raise ValueError("The cameras look away from each other, so there is no point that they look at.")
+    return point.to(cameras.world_to_camera.dtype)
+
+
+def up_direction(cameras: Camera) -> Float[Tensor, "3"]:
+    """Return the unit vector upwards that a batch of cameras held level would have.
+
+    It is at right angles to the cameras' horizontal axes, as well as these allow. Where all of them agree (cameras side
+    by side) many directions would do; a slight weight on the mean of the cameras' own up directions decides.
+    """
+    right = cameras.world_to_camera[:, 0, :3].double()
+    own = -cameras.world_to_camera[:, 1, :3].double().mean(0)
+    own = torch.nn.functional.normalize(own, dim=0)
+    matrix = (right.unsqueeze(2) * right.unsqueeze(1)).mean(0)
+    matrix = matrix + _LEVEL_WEIGHT * (torch.eye(3, dtype=torch.float64) - torch.outer(own, own))
+    up = torch.linalg.eigh(matrix)[1][:, 0]
+    return (up * torch.sign(up @ own + 1e-12)).to(cameras.world_to_camera.dtype)
+
+
+def largest_gap_deg(cameras: Camera, up: Float[Tensor, "3"]) -> float:
+    """Return the largest angle around `viewed_point` in which there is no camera: 360 for a single direction.
+
+    Raises:
+        ValueError: there is no such point.
+    """
+    across, ahead, _ = _level_axes(cameras, up)
+    offsets = (cameras.centers() - viewed_point(cameras)).double()
+    angles = torch.atan2(offsets @ across, offsets @ ahead).sort().values
+    gaps = torch.cat((angles, angles[:1] + 2 * math.pi)).diff()
+    return math.degrees(float(gaps.max()))
+
+
+def orbit(cameras: Camera, count: int, *, up: Float[Tensor, "3"] | None = None) -> Camera:
+    """Return `count` cameras on a level circle around the point that a batch looks at, closed, starting near the first.
+
+    Height and radius are the medians of the cameras', and so is the focal length.
+
+    Args:
+        cameras: Photographs' cameras.
+        count: Frames.
+        up: Against gravity; None is `up_direction`.
+
+    Raises:
+        ValueError: there is no such point.
+    """
+    point = viewed_point(cameras).double()
+    across, ahead, up = _level_axes(cameras, up)
+    offsets = cameras.centers().double() - point
+    height = (offsets @ up).median()
+    radius = (offsets - (offsets @ up).unsqueeze(1) * up).norm(dim=1).median()
+    if float(radius) < 1e-3 * float(offsets.norm(dim=1).median()):
+        raise ValueError("The cameras look straight down at the middle, so an orbit would only spin.")
+    start = torch.atan2(offsets[0] @ across, offsets[0] @ ahead)
+    angles = start + 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+    eyes = point + height * up + radius * (angles.sin().unsqueeze(1) * across + angles.cos().unsqueeze(1) * ahead)
+    return _looking(cameras, eyes, point, up)
+
+
+def spiral(
+    cameras: Camera, count: int, *, focus_depth: float, up: Float[Tensor, "3"] | None = None, turns: int = 2
+) -> Camera:
+    """Return `count` cameras on a closed spiral about the mean camera, looking at a point before it.
+
+    As LLFF (Mildenhall et al. 2019, `render_path_spiral`): the radii are the 90th percentiles of the cameras' offsets
+    from the mean along its axes, and the camera moves back and forth once in two turns.
+
+    Args:
+        cameras: Photographs' cameras, which look in about one direction.
+        count: Frames.
+        focus_depth: Distance of the point that stays in the middle, in scene units.
+        up: Against gravity; None is `up_direction`.
+        turns: Rounds, an even number for a closed path.
+
+    Raises:
+        ValueError: the cameras look in all directions.
+    """
+    axes = cameras.world_to_camera[:, 2, :3].double().mean(0)
+    if float(axes.norm()) < 0.5:
+        raise ValueError("The cameras look in all directions, so there is no mean direction for a spiral.")
+    up = (up_direction(cameras) if up is None else up).double()
+    middle = cameras.centers().double().mean(0)
+    pose = look_at(middle, middle + axes, up)
+    offsets = (cameras.centers().double() - middle) @ pose[:3, :3].T
+    radii = offsets.abs().quantile(0.9, dim=0)
+    theta = 2 * math.pi * turns * torch.arange(count, dtype=torch.float64) / count
+    around = torch.stack((theta.cos(), theta.sin(), (theta / 2).sin()), dim=1) * radii
+    eyes = middle + around @ pose[:3, :3]
+    return _looking(cameras, eyes, middle + focus_depth * pose[2, :3], up)
+
+
+def _level_axes(cameras: Camera, up: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
+    """Return two level unit vectors and the one upwards, at right angles to each other, in float64."""
+    up = torch.nn.functional.normalize((up_direction(cameras) if up is None else up).double(), dim=0)
+    least = torch.eye(3, dtype=torch.float64)[int(up.abs().argmin())]
+    across = torch.nn.functional.normalize(torch.linalg.cross(up, least), dim=0)
+    return across, torch.linalg.cross(up, across), up
+
+
+def _looking(cameras: Camera, eyes: Tensor, target: Tensor, up: Tensor) -> Camera:
+    """Return cameras at `eyes` that look at `target`, with the median focal length and the middle as the centre."""
+    poses = torch.stack([look_at(eye, target, up) for eye in eyes])
+    middle = cameras.center_px.new_tensor([cameras.width / 2, cameras.height / 2])
+    return replace(
+        cameras,
+        world_to_camera=poses.to(cameras.world_to_camera.dtype),
+        focal_px=cameras.focal_px.median(0).values.expand(len(eyes), 2),
+        center_px=middle.expand(len(eyes), 2),
+    )
+
+
+def _lengths(cameras: Camera, radius: float) -> Float[Tensor, " s"]:
+    """Return how far each camera of a batch is from the one before, a turn by one radian counting as `radius`."""
+    moved = cameras.centers().double().diff(dim=0).norm(dim=1)
+    rotations = cameras.world_to_camera[:, :3, :3].double()
+    # |A - B|_F = 2 sqrt(2) sin(angle / 2), which keeps its digits at small angles, where the trace has lost them.
+    chord = (rotations[1:] - rotations[:-1]).flatten(1).norm(dim=1) / (2 * math.sqrt(2))
+    turned = 2 * torch.asin(chord.clamp_max(1))
+    return (moved**2 + (radius * turned) ** 2).sqrt()
+
+
+def _wrapped(times: Tensor, cameras: Camera, period: float) -> tuple[Tensor, Camera]:
+    """Return two rounds more of a closed path, one before and one after, so that its spline has no ends."""
+    count = len(times)
+    order = torch.arange(3 * count) % count
+    return torch.cat((times - period, times, times + period)), cameras[order]
+
+
+def _evaluated(knots: Tensor, cameras: Camera, at: Tensor) -> Camera:
+    """Return the cameras of the spline through a batch at the parameters `at`."""
+    if len(knots) == 1:
+        return cameras[torch.zeros(len(at), dtype=torch.long)]
+    quaternions = quaternion_from_rotation(cameras.world_to_camera[:, :3, :3].double())
+    # q and -q are one rotation: of the two, take the one on the side of its predecessor, so that the way is short.
+    signs = torch.where((quaternions[1:] * quaternions[:-1]).sum(1) < 0, -1.0, 1.0).double().cumprod(0)
+    quaternions = torch.cat((quaternions[:1], quaternions[1:] * signs.unsqueeze(1)))
+    # Logs of focal lengths, so that zooming is even and never overshoots to nothing.
+    columns = (cameras.centers().double(), quaternions, cameras.focal_px.double().log(), cameras.center_px.double())
+    centers, turned, focals, middles = _spline(knots, torch.cat(columns, dim=1), at).split((3, 4, 2, 2), dim=1)
+    rotation = rotation_from_quaternion(turned)
+    poses = invert_rigid(rigid(rotation.transpose(1, 2), centers))
+    dtype = cameras.world_to_camera.dtype
+    return replace(
+        cameras, world_to_camera=poses.to(dtype), focal_px=focals.exp().to(dtype), center_px=middles.to(dtype)
+    )
+
+
+def _spline(knots: Float[Tensor, " k"], values: Float[Tensor, "k c"], at: Float[Tensor, " m"]) -> Float[Tensor, "m c"]:
+    """Return a Catmull-Rom spline through `values` at uneven `knots`: a cubic Hermite one, straight at its ends.
+
+    The tangent at a knot is that of the parabola through it and its neighbours.
+    """
+    gaps = knots.diff().unsqueeze(1)
+    slopes = values.diff(dim=0) / gaps
+    inner = (gaps[1:] * slopes[:-1] + gaps[:-1] * slopes[1:]) / (gaps[1:] + gaps[:-1])
+    tangents = torch.cat((slopes[:1], inner, slopes[-1:]))
+    i = (torch.searchsorted(knots, at, right=True) - 1).clamp(0, len(knots) - 2)
+    gap = gaps[i]
+    t = (at - knots[i]).unsqueeze(1) / gap
+    start, end = values[i], values[i + 1]
+    bent = (1 - t) * (gap * tangents[i] - (end - start)) - t * (gap * tangents[i + 1] - (end - start))
+    return (1 - t) * start + t * end + t * (1 - t) * bent

@@ -1,0 +1,198 @@
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from torch import Tensor
+
+from hyperfocal.camera import Camera, stack
+from hyperfocal.paths import (
+    CameraPath,
+    Keyframe,
+    framed,
+    largest_gap_deg,
+    orbit,
+    sample,
+    spiral,
+    through,
+    up_direction,
+    viewed_point,
+)
+from hyperfocal.transforms import look_at, rigid, rotation_from_quaternion
+from scenes import pinhole
+
+UP = torch.tensor([0.0, -0.6, 0.8])  # any unit vector: nothing may depend on the axes of the world
+POINT = torch.tensor([1.0, -2.0, 0.5])
+
+
+def ring(count: int, *, arc_deg: float = 360.0, radius: float = 3.0, height: float = 1.0) -> Camera:
+    """Level cameras on a circle around POINT that look at it."""
+    side = torch.tensor([1.0, 0.0, 0.0])
+    ahead = torch.linalg.cross(UP, side)
+    cameras = []
+    for i in range(count):
+        angle = math.radians(arc_deg) * i / count
+        eye = POINT + height * UP + radius * (math.sin(angle) * side + math.cos(angle) * ahead)
+        cameras.append(replace(pinhole(32, 24, 30.0 + i), world_to_camera=look_at(eye, POINT, UP)))
+    return stack(cameras)
+
+
+def side_by_side() -> Camera:
+    """Three by three parallel cameras in the plane z = 0, 0.1 apart, that look along z."""
+    poses = [rigid(torch.eye(3), -torch.tensor([0.1 * x, 0.1 * y, 0.0])) for y in (-1, 0, 1) for x in (-1, 0, 1)]
+    return stack([replace(pinhole(), world_to_camera=pose) for pose in poses])
+
+
+def rotations(cameras: Camera) -> Tensor:
+    return cameras.world_to_camera[:, :3, :3]
+
+
+def turned_between(cameras: Camera) -> Tensor:
+    """Angles in radians between one camera and the next."""
+    r = rotations(cameras).double()
+    traces = (r[1:].transpose(1, 2) @ r[:-1]).diagonal(dim1=1, dim2=2).sum(1)
+    return torch.acos(((traces - 1) / 2).clamp(-1, 1))
+
+
+def test_cameras_on_a_ring_look_at_its_middle() -> None:
+    assert torch.allclose(viewed_point(ring(7, arc_deg=90)), POINT, atol=1e-4)
+
+
+def test_parallel_cameras_look_at_no_point() -> None:
+    with pytest.raises(ValueError, match="nearly parallel"):
+        viewed_point(side_by_side())
+
+
+def test_cameras_that_look_outwards_look_at_no_point() -> None:
+    cameras = ring(6)
+    flip = torch.diag(torch.tensor([-1.0, 1.0, -1.0, 1.0]))
+    with pytest.raises(ValueError, match="away from each other"):
+        viewed_point(replace(cameras, world_to_camera=flip @ cameras.world_to_camera))
+
+
+@pytest.mark.parametrize("arc_deg", [360.0, 120.0, 60.0])
+def test_level_cameras_tell_the_way_up_although_they_look_down(arc_deg: float) -> None:
+    up = up_direction(ring(12, arc_deg=arc_deg, height=2.0))  # 34 degrees down, so their own up is 34 degrees off
+    off_deg = math.degrees(math.acos(min(1.0, float(up @ UP))))
+    assert off_deg < (0.1 if arc_deg == 360 else 4)
+
+
+def test_side_by_side_the_cameras_own_up_decides() -> None:
+    assert torch.allclose(up_direction(side_by_side()), torch.tensor([0.0, -1.0, 0.0]), atol=1e-6)
+
+
+def test_an_orbit_is_a_circle_that_looks_at_the_middle() -> None:
+    cameras = orbit(ring(9, radius=3.0, height=1.0), 20, up=UP)
+    offsets = cameras.centers() - POINT
+    assert torch.allclose(offsets.norm(dim=1), torch.full((20,), math.sqrt(10.0)), atol=1e-4)
+    assert torch.allclose(offsets @ UP, torch.full((20,), 1.0), atol=1e-4)
+    in_camera = (rotations(cameras) @ (POINT - cameras.centers()).unsqueeze(2)).squeeze(2)
+    assert torch.allclose(in_camera[:, :2], torch.zeros(20, 2), atol=1e-4)
+    assert bool((in_camera[:, 2] > 0).all())
+    steps = (cameras.centers().roll(-1, 0) - cameras.centers()).norm(dim=1)
+    assert torch.allclose(steps, steps[:1].expand(20), atol=1e-4), "the last frame leads back to the first"
+    assert torch.allclose(cameras.centers()[0], ring(9).centers()[0], atol=1e-4)
+    assert float(cameras.focal_px[0, 0]) == 34.0, "the median of 30 to 38"
+
+
+def test_the_gap_of_an_arc_is_the_rest_of_the_circle() -> None:
+    assert largest_gap_deg(ring(12), UP) == pytest.approx(30, abs=0.1)
+    assert largest_gap_deg(ring(10, arc_deg=90), UP) == pytest.approx(360 - 81, abs=0.1)
+
+
+def test_a_spiral_stays_within_the_cameras_and_keeps_its_point_in_the_middle() -> None:
+    cameras = spiral(side_by_side(), 40, focus_depth=5.0)
+    centers = cameras.centers()
+    assert torch.allclose(centers.abs().amax(0), torch.tensor([0.1, 0.1, 0.0]), atol=2e-3)
+    target = torch.tensor([0.0, 0.0, 5.0])
+    in_camera = (rotations(cameras) @ (target - centers).unsqueeze(2)).squeeze(2)
+    assert torch.allclose(in_camera[:, :2], torch.zeros(40, 2), atol=1e-5)
+
+
+def test_a_spiral_needs_a_common_direction() -> None:
+    with pytest.raises(ValueError, match="all directions"):
+        spiral(ring(8), 10, focus_depth=1.0)
+
+
+def test_the_way_through_cameras_meets_every_one_of_them() -> None:
+    cameras = ring(6, arc_deg=150)
+    film = through(cameras, 6 * 200 + 1)
+    for i in range(6):
+        away = (film.centers() - cameras.centers()[i]).norm(dim=1)
+        nearest = int(away.argmin())
+        # A step of the film is 0.006 long, so the nearest frame is half of that away at most.
+        assert float(away[nearest]) < 4e-3
+        assert float((rotations(film)[nearest] - rotations(cameras)[i]).norm()) < 4e-3
+        assert abs(float(film.focal_px[nearest, 0]) - (30 + i)) < 0.02
+    assert torch.allclose(film.world_to_camera[0], cameras.world_to_camera[0], atol=1e-5)
+    assert torch.allclose(film.world_to_camera[-1], cameras.world_to_camera[-1], atol=1e-5)
+
+
+def test_the_way_through_cameras_has_an_even_speed() -> None:
+    cameras = ring(6, arc_deg=150)[torch.tensor([0, 1, 2, 5])]  # the last gap is three times as long
+    steps = through(cameras, 101).centers().diff(dim=0).norm(dim=1)
+    assert float(steps.max() / steps.min()) < 1.1
+
+
+def test_the_way_through_a_ring_stays_near_the_ring() -> None:
+    film = through(ring(12), 100)
+    away = (film.centers() - POINT).norm(dim=1)
+    assert float((away - math.sqrt(10.0)).abs().max()) < 0.1
+
+
+def test_a_full_turn_in_place_takes_no_step_back() -> None:
+    """Quaternions change their sign on the way: without one hemisphere the camera would spin back."""
+    angles = torch.arange(0, 360, 40) * math.pi / 180
+    quaternions = torch.stack((torch.cos(angles / 2), 0 * angles, torch.sin(angles / 2), 0 * angles), dim=1)
+    poses = rigid(rotation_from_quaternion(quaternions), torch.zeros(len(angles), 3))
+    cameras = stack([replace(pinhole(), world_to_camera=pose) for pose in poses])
+    turned = turned_between(through(cameras, 65))
+    assert torch.allclose(turned, torch.full((64,), math.radians(320) / 64).double(), rtol=0.05)
+
+
+def test_one_tripod_and_one_camera_are_served() -> None:
+    camera = pinhole()
+    assert through(stack([camera, camera, camera]), 5).world_to_camera.shape == (5, 4, 4)
+
+
+def keyframes(*times: float) -> tuple[Keyframe, ...]:
+    cameras = ring(len(times), arc_deg=100)
+    return tuple(Keyframe(time, cameras[i]) for i, time in enumerate(times))
+
+
+def test_a_path_is_at_its_keyframes_at_their_times() -> None:
+    frames = keyframes(0.0, 0.5, 2.0)
+    film = sample(CameraPath(frames, seconds=2.0), 21)
+    for frame, index in zip(frames, (0, 5, 20), strict=True):
+        assert torch.allclose(film.world_to_camera[index], frame.camera.world_to_camera, atol=1e-5)
+        assert torch.allclose(film.focal_px[index], frame.camera.focal_px, atol=1e-4)
+
+
+def test_a_closed_path_returns_smoothly() -> None:
+    cameras = ring(8)
+    frames = tuple(Keyframe(float(i), cameras[i]) for i in range(8))
+    film = sample(CameraPath(frames, seconds=8.0, closed=True), 80)
+    assert torch.allclose(film.world_to_camera[::10], cameras.world_to_camera, atol=1e-5)
+    steps = (film.centers().roll(-1, 0) - film.centers()).norm(dim=1)
+    assert float(steps.max() / steps.min()) < 1.15, (
+        "12 % is what the spline makes of an octagon; a jump at its end is 100 %"
+    )
+
+
+def test_two_keyframes_are_joined_by_a_straight_line() -> None:
+    cameras = side_by_side()
+    film = sample(CameraPath((Keyframe(0.0, cameras[0]), Keyframe(1.0, cameras[8])), seconds=1.0), 3)
+    assert torch.allclose(film.centers()[1], torch.zeros(3), atol=1e-6)
+
+
+@pytest.mark.parametrize("times", [(), (0.0, 0.0), (1.0, 0.5)])
+def test_times_must_grow(times: tuple[float, ...]) -> None:
+    camera = pinhole()
+    with pytest.raises(ValueError, match="times grow"):
+        CameraPath(tuple(Keyframe(time, camera) for time in times), seconds=1.0)
+
+
+def test_a_frame_shows_the_middle_of_the_photograph_and_nothing_beyond() -> None:
+    wide = framed(replace(pinhole(400, 300, 350.0), center_px=torch.tensor([210.0, 150.0])), 800, 200)
+    assert wide.focal_px.tolist() == [700.0, 700.0]
+    assert wide.center_px.tolist() == [420.0, 100.0], "10 pixels off the middle, twice as large"
