@@ -237,7 +237,7 @@ def test_a_tiny_disk_that_fills_up_leaves_nothing(
     assert [entry.name for entry in tiny_disk.iterdir()] == ["filler"]
 
 
-def test_an_interruption_leaves_nothing(
+def test_an_interruption_leaves_nothing_but_the_fit(
     posed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
     def interrupted(*_: object, **__: object) -> None:
@@ -246,7 +246,11 @@ def test_an_interruption_leaves_nothing(
     monkeypatch.setattr(job, "score", interrupted)
     assert main(["reconstruct", str(posed), *SMALL[2:], "--steps", "3"]) == 130
     assert "Interrupted" in capsys.readouterr().err
-    assert list(tmp_path.iterdir()) == []
+    assert [path.name for path in tmp_path.iterdir()] == ["ball_result.unfinished"]
+    monkeypatch.undo()
+    monkeypatch.chdir(tmp_path)
+    assert main(["reconstruct", str(posed), *SMALL[2:], "--steps", "3", "--resume"]) == 0
+    assert [path.name for path in tmp_path.iterdir()] == ["ball_result"]
 
 
 def test_a_bug_shows_its_traceback(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:

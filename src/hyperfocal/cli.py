@@ -17,7 +17,7 @@ from rich.console import Console
 from . import __version__
 from .bench.config import BenchConfig
 from .commands.display import say, screen
-from .errors import BadInputError, HyperfocalError
+from .errors import BadInputError, HyperfocalError, StoppedError
 from .progress import Progress
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 
@@ -51,6 +51,8 @@ class Reconstruct:
     """Of every random choice (short for --sfm.seed and --fit.seed)."""
     overwrite: bool = False
     """Replace a result that stands at --out."""
+    resume: bool = False
+    """Go on with what an interrupted run of the same command left; a new start if there is nothing."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and stop."""
 
@@ -133,11 +135,14 @@ def main(argv: Sequence[str] | None = None) -> int:
     try:
         with screen(errors) as (output, progress):
             return run(parse(words), output, progress)
+    except StoppedError as error:
+        say(errors, str(error), "yellow")
+        return error.exit_code
     except HyperfocalError as error:
         say(errors, f"Error: {error}", "red")
         return error.exit_code
     except KeyboardInterrupt:
-        errors.print("\nInterrupted. Nothing was left half-written.")
+        errors.print("\nInterrupted. Nothing was left half-written; --resume goes on with a fit that had begun.")
         return 130
     except BrokenPipeError:
         # The reader of our output has gone (`| head`): not worth a word, nor a second error when Python flushes.
@@ -209,6 +214,7 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
                 _config_of(arguments),
                 out=arguments.out or _default_out(arguments.path),
                 overwrite=arguments.overwrite,
+                resume=arguments.resume,
                 dry_run=arguments.dry_run,
                 console=console,
                 progress=progress,

@@ -20,6 +20,12 @@ class NothingUsableError(HyperfocalError):
     exit_code = 3
 
 
+class StoppedError(HyperfocalError):
+    """The user stopped the work; what was done is kept (exit code 130, as of any program that Ctrl-C ends)."""
+
+    exit_code = 130
+
+
 class MissingExtraError(HyperfocalError, ImportError):
     """An optional dependency is not installed (exit code 2); the message names the extra."""
 

@@ -23,6 +23,7 @@ def reconstruct(
     *,
     out: Path,
     overwrite: bool,
+    resume: bool,
     dry_run: bool,
     console: Console,
     progress: Progress,
@@ -34,7 +35,7 @@ def reconstruct(
         _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
         return 0
-    result = reconstruct_scene(scene, config, out=out, overwrite=overwrite, progress=progress)
+    result = reconstruct_scene(scene, config, out=out, overwrite=overwrite, resume=resume, progress=progress)
     _show_result(result, out, console)
     show_next(console, f"hyperfocal render {out}")
     return 0

@@ -20,6 +20,8 @@ class ReconstructConfig:
     """Hold out every n-th photograph, by name, and measure on it; 0 fits all photographs and measures on them."""
     long_side: int | None = 800
     """Photographs are reduced until their longer side has at most this many pixels; None keeps them as they are."""
+    checkpoint_every: int = 500
+    """Steps between two saves of the fit, from which --resume goes on after an interruption; 0 saves none."""
     report_views: int = 8
     """Most views that the report shows in pictures."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
@@ -32,6 +34,8 @@ class ReconstructConfig:
             raise ValueError(f"`eval_every` must be 0 (hold nothing out) or at least 2, got {self.eval_every}.")
         if self.long_side is not None and self.long_side < 16:
             raise ValueError(f"`long_side` must be at least 16 pixels, got {self.long_side}.")
+        if self.checkpoint_every < 0:
+            raise ValueError(f"`checkpoint_every` must not be negative, got {self.checkpoint_every}.")
         if self.report_views < 1:
             raise ValueError(f"`report_views` must be at least 1, got {self.report_views}.")
 

@@ -1,5 +1,6 @@
 """Result folders that are there whole or not at all, and never replace anything unasked."""
 
+import glob
 import os
 import shutil
 from collections.abc import Iterator
@@ -40,6 +41,7 @@ def new_folder(
                 f"There are {free / 2**20:.0f} MiB free in {place}, and the result will need about "
                 f"{needed_bytes / 2**20:.0f} MiB. Free some space or choose another folder with --out."
             )
+        remove_leftovers(place, f".{folder.name}.*.part*")
         temporary = place / f".{folder.name}.{os.getpid()}.part"
         temporary.mkdir()
     except OSError as error:
@@ -51,6 +53,25 @@ def new_folder(
         raise _cannot_write(folder, error) from error
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
+
+
+def remove_leftovers(place: Path, pattern: str) -> None:
+    """Delete what killed processes left in `place`: `.NAME.PID.part` of a PID that is no more."""
+    for leftover in place.glob(glob.escape(pattern).replace("[*]", "*")):
+        pid = next((part for part in reversed(leftover.name.split(".")) if part.isdigit()), "")
+        if not pid or _is_alive(int(pid)):
+            continue
+        shutil.rmtree(leftover, ignore_errors=True) if leftover.is_dir() else leftover.unlink(missing_ok=True)
+
+
+def _is_alive(pid: int) -> bool:
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True  # somebody else's
+    return True
 
 
 def refuse_to_replace(folder: Path, *, mark: str = RESULT_MARK, overwrite: bool = False) -> None:

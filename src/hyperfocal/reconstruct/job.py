@@ -8,22 +8,26 @@ from pathlib import Path
 
 from ..data import load_photograph
 from ..data.listed import some_of
-from ..errors import NothingUsableError
-from ..fit import Step, fit, initialize_gaussians, with_random_points
-from ..gaussians import Gaussians
+from ..errors import NothingUsableError, StoppedError
+from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_points
+from ..fit.capture import corrected_camera
+from ..fit.parameters import activate
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points
 from .config import ReconstructConfig
 from .evaluation import score
-from .folder import SPARE_BYTES, new_folder
+from .folder import SPARE_BYTES, new_folder, refuse_to_replace
+from .interrupt import noticing_interrupts
 from .machine import describe_machine, peak_memory_mib
 from .result import Result, write_result
 from .scores import CurvePoint
+from .unfinished import Start, Unfinished, unfinished
 
 FEWEST = 3  # photographs, as structure from motion needs
 CURVE_POINTS = 200  # as many as a chart can show
 BYTES_PER_GAUSSIAN = 62 * 4  # in scene.ply, at the highest degree of colour
+CHECKPOINT_COPIES = 6  # values and two moments; the old file and the new
 
 
 def reconstruct(
@@ -32,6 +36,7 @@ def reconstruct(
     *,
     out: Path | str | None = None,
     overwrite: bool = False,
+    resume: bool = False,
     progress: Progress = silent,
 ) -> Result:
     """Return the Gaussians that photographs show, with scores on photographs that the fit has not seen.
@@ -43,10 +48,14 @@ def reconstruct(
         config: None is the default.
         out: Also write a result folder here, whole or not at all.
         overwrite: Replace a result that stands at `out`.
+        resume: Go on with what an interrupted run left beside `out`, for the same photographs and config; a new start
+            if there is nothing.
         progress: Told how far each stage is.
 
     Raises:
-        BadInputError: `out` exists or cannot be written, or a photograph cannot be read.
+        BadInputError: `out` exists or cannot be written, a photograph cannot be read, or an interrupted run of other
+            settings is there.
+        StoppedError: Ctrl-C during the fit; what was done is kept beside `out`.
         NothingUsableError: fewer than three photographs, or no cameras could be found for them.
     """
     config = config or ReconstructConfig()
@@ -56,32 +65,36 @@ def reconstruct(
             "better 20 to 200, taken while walking around the subject."
         )
     if out is None:
-        return _reconstructed(scene, config, progress)
-    needed = config.fit.densify.cap * BYTES_PER_GAUSSIAN + SPARE_BYTES
-    with new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder:
-        result = _reconstructed(scene, config, progress)
+        return _reconstructed(scene, config, None, progress)
+    refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
+    gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
+    needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
+    with (
+        unfinished(Path(out), resume=resume, overwrite=overwrite) as work,
+        new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder,
+    ):
+        result = _reconstructed(scene, config, work, progress)
         progress("writing the result", 0, 1)
         write_result(folder, result)
         progress("writing the result", 1, 1)
     return result
 
 
-def _reconstructed(scene: Scene, config: ReconstructConfig, progress: Progress) -> Result:
-    seconds: dict[str, float] = {}
-    with _timed(seconds, "Cameras"):
-        scene = _with_cameras(scene, config, progress)
+def _reconstructed(scene: Scene, config: ReconstructConfig, work: Unfinished | None, progress: Progress) -> Result:
+    if work is not None and work.can_go_on:
+        start = work.start(scene, config)
+    else:
+        start = _started(scene, config, progress)
+        if work is not None and config.checkpoint_every:
+            work.begin(start, config)
+    scene, seen, seconds = start.scene, start.seen, dict(start.seconds)
     training, held_out = split_views(scene.posed_views, config.eval_every)
-    if not training:
-        raise NothingUsableError(
-            f"Only {len(scene.posed_views)} photograph of {scene.source} has a known camera, and --eval would hold it "
-            "out. Leave --eval away, or add photographs."
-        )
-    with _timed(seconds, "Points"):
-        seen = _with_points(replace(scene, views=training), config, progress)
     with _timed(seconds, "Photographs"):
         photographs = tuple(_loaded(training, config.long_side, progress))
-    with _timed(seconds, "Fit"):
-        gaussians, curve = _fitted(photographs, seen, config, progress)
+    fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, progress)
+    gaussians = activate(fitted.gaussians.values, fitted.color_space)
+    if config.fit.capture.pose:
+        scene = _with_corrected_poses(scene, fitted)
     with _timed(seconds, "Evaluation"):
         # Training photographs are in memory already; held-out ones come one at a time.
         judged = (load_photograph(view, long_side=config.long_side) for view in held_out) if held_out else photographs
@@ -99,6 +112,22 @@ def _reconstructed(scene: Scene, config: ReconstructConfig, progress: Progress) 
         machine=describe_machine(),
         notes=seen.notes,
     )
+
+
+def _started(scene: Scene, config: ReconstructConfig, progress: Progress) -> Start:
+    """Return the scene with cameras, and its training views with points."""
+    seconds: dict[str, float] = {}
+    with _timed(seconds, "Cameras"):
+        scene = _with_cameras(scene, config, progress)
+    training, _ = split_views(scene.posed_views, config.eval_every)
+    if not training:
+        raise NothingUsableError(
+            f"Only {len(scene.posed_views)} photograph of {scene.source} has a known camera, and --eval would hold it "
+            "out. Leave --eval away, or add photographs."
+        )
+    with _timed(seconds, "Points"):
+        seen = _with_points(replace(scene, views=training), config, progress)
+    return Start(scene, seen, seconds)
 
 
 def _with_cameras(scene: Scene, config: ReconstructConfig, progress: Progress) -> Scene:
@@ -133,20 +162,58 @@ def _loaded(views: tuple[View, ...], long_side: int | None, progress: Progress) 
 
 
 def _fitted(
-    photographs: tuple[Photograph, ...], scene: Scene, config: ReconstructConfig, progress: Progress
-) -> tuple[Gaussians, tuple[CurvePoint, ...]]:
-    """Return the fitted Gaussians and the course of the fit."""
+    photographs: tuple[Photograph, ...],
+    scene: Scene,
+    config: ReconstructConfig,
+    work: Unfinished | None,
+    progress: Progress,
+) -> tuple[Checkpoint, tuple[CurvePoint, ...], float]:
+    """Return (the fit after its last step, its course, its seconds), those before an interruption included."""
+    checkpoint, curve, before_s = (None, [], 0.0) if work is None else work.fit()
+    began = time.perf_counter()
     every = max(1, config.fit.steps // CURVE_POINTS)
     losses: list[float] = []
-    curve: list[CurvePoint] = []
     step: Step | None = None
-    for step in fit(photographs, initialize_gaussians(scene, config.fit), config.fit, progress=progress):
-        losses.append(step.loss)
-        if len(losses) == every or step.is_last:
-            curve.append(CurvePoint(step.index + 1, sum(losses) / len(losses), step.count))
-            losses.clear()
-    assert step is not None, "a fit has at least one step"
-    return step.gaussians(), tuple(curve)
+    if checkpoint is None:
+        start = initialize_gaussians(scene, config.fit)
+    else:
+        start = activate(checkpoint.gaussians.values, checkpoint.color_space)
+    with noticing_interrupts() as interrupted:
+        for step in fit(photographs, start, config.fit, resume=checkpoint, progress=progress):
+            taken = step.index + 1
+            losses.append(step.loss)
+            if taken % every == 0 or step.is_last:
+                curve.append(CurvePoint(taken, sum(losses) / len(losses), step.count))
+                losses.clear()
+            stop = interrupted() and not step.is_last
+            due = config.checkpoint_every and (taken % config.checkpoint_every == 0 or step.is_last or stop)
+            if work is not None and due:
+                work.save(step.checkpoint(), curve, before_s + time.perf_counter() - began)
+            if stop:
+                raise _stopped(step, work if due else None)
+    seconds = before_s + time.perf_counter() - began
+    end = checkpoint if step is None else step.checkpoint()  # None: the interruption came after the last step
+    assert end is not None, "a fit has at least one step"
+    return end, tuple(curve), seconds
+
+
+def _with_corrected_poses(scene: Scene, fitted: Checkpoint) -> Scene:
+    """Return the scene with the cameras of the fitted photographs where the fit found them to be."""
+    poses = dict(zip(fitted.photographs, fitted.capture.values.pose, strict=True))
+
+    def corrected(view: View) -> View:
+        if view.camera is None or view.name not in poses:
+            return view
+        return replace(view, camera=corrected_camera(view.camera, poses[view.name]))
+
+    return replace(scene, views=tuple(map(corrected, scene.views)))
+
+
+def _stopped(step: Step, work: Unfinished | None) -> StoppedError:
+    where = f"Stopped after step {step.index + 1:,} of {step.steps:,}."
+    if work is None:
+        return StoppedError(f"{where} Nothing was kept, as no checkpoints were asked for.")
+    return StoppedError(f"{where} What was done is kept in {work.folder}: repeat the command with --resume to go on.")
 
 
 @contextmanager
