@@ -9,6 +9,7 @@ BENCHES: dict[str, str] = {
     "step": "time of a whole training step, beside the renderer alone",
     "cuda": "time of the cuda backend beside plain gsplat, forward and backward (needs an NVIDIA GPU)",
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
+    "ablation": "what the options of the trainer gain on real photographs (needs --data)",
     "fountain": "reconstruction of the fountain photographs: poses against the survey, held-out views (needs --data)",
     "fox": "reconstruction of the fox photographs: held-out views, stages, memory (needs --data)",
 }

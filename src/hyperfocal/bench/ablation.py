@@ -1,0 +1,83 @@
+"""What the options of the trainer gain on real photographs: held-out views, as they came and after adjusting each."""
+
+from collections import deque
+from dataclasses import replace
+from functools import cache
+from pathlib import Path
+
+import torch
+
+from ..data import read_scene
+from ..fit import CaptureConfig, ClassicConfig, FitConfig, LearningRates, McmcConfig, fit
+from ..fit.capture import corrected_camera, exposed
+from ..gaussians import Gaussians
+from ..metrics import psnr
+from ..progress import Progress
+from ..reconstruct import ReconstructConfig, reconstruct
+from ..reconstruct.config import PRESETS
+from ..render import render
+from ..scene import Photograph, Scene
+from ..sfm import estimate_poses
+from .config import BenchConfig
+from .harness import Cell
+from .quality import EVAL_EVERY, SEEDS, data_folder, held_out_photographs, judge
+
+CHANGES: dict[str, dict[str, object]] = {
+    "base": {},
+    "exposure": {"capture": CaptureConfig(exposure=True)},
+    "pose": {"capture": CaptureConfig(pose=True)},
+    "exposure_and_pose": {"capture": CaptureConfig(exposure=True, pose=True)},
+    "classic": {"densify": ClassicConfig(cap=40_000)},
+    "black_background": {"background": "black"},
+    "no_opacity_regulariser": {"densify": McmcConfig(cap=40_000, opacity_weight=0.0)},
+    "no_scale_regulariser": {"densify": McmcConfig(cap=40_000, scale_weight=0.0)},
+}
+# Gaussians stay as they are: only the photograph's own pose and exposure move.
+ADJUSTING = FitConfig(
+    steps=150,
+    resolution=((0.0, 1),),
+    sh_interval=0.0,
+    background="black",
+    learning_rates=LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0)),
+    densify=McmcConfig(cap=1, start=1.0, grow_until=1.0, stop=1.0, noise=0.0, opacity_weight=0.0, scale_weight=0.0),
+    capture=CaptureConfig(exposure=True, pose=True, exposure_rate=5e-3, pose_rate=5e-4),
+)
+
+
+def cells(config: BenchConfig) -> list[Cell]:
+    """Return every change with one seed; with all seeds for the table."""
+    return [Cell(row, "photographs", seed) for seed in (SEEDS if config.table else SEEDS[:1]) for row in CHANGES]
+
+
+def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
+    """Return held-out figures of the quick preset with one change."""
+    scene = _posed(data_folder(config, "ablation", "photographs, with or without cameras"), progress)
+    quick = PRESETS["quick"]
+    chosen = replace(quick.fit, seed=cell.seed, **CHANGES[cell.row])
+    result = reconstruct(scene, replace(quick, eval_every=EVAL_EVERY, fit=chosen), progress=progress)
+    figures = judge(result.gaussians, held_out_photographs(result), folder, {})
+    figures["psnr_adjusted_db"] = adjusted_psnr_db(result.gaussians, tuple(held_out_photographs(result)))
+    figures["seconds_fit"] = (result.seconds or {})["Fit"]
+    return figures
+
+
+def adjusted_psnr_db(gaussians: Gaussians, photographs: tuple[Photograph, ...]) -> float:
+    """Return the mean PSNR after the pose and exposure of each photograph were fitted to the Gaussians.
+
+    Cameras of held-out photographs are no truer than others, and automatic exposures differ: what is left is what the
+    Gaussians themselves get wrong. Every row is treated alike.
+    """
+    total = 0.0
+    for photograph in photographs:
+        end = deque(fit((photograph,), gaussians, ADJUSTING), maxlen=1).pop().checkpoint().capture.values
+        with torch.no_grad():
+            color = render(gaussians, corrected_camera(photograph.camera, end.pose[0])).color
+            total += psnr(exposed(color, end.exposure[0]).clamp(0, 1), photograph.image, photograph.valid)
+    return total / len(photographs)
+
+
+@cache
+def _posed(folder: Path, progress: Progress) -> Scene:
+    scene = read_scene(folder)
+    # Cameras once for all rows; reading them again costs minutes and adds noise.
+    return scene if scene.posed_views else estimate_poses(scene, config=ReconstructConfig().sfm, progress=progress)
