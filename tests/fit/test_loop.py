@@ -10,7 +10,7 @@ import pytest
 import torch
 from torch import Tensor
 
-from hyperfocal.errors import NothingUsableError
+from hyperfocal.errors import BadInputError, NothingUsableError
 from hyperfocal.export import read_ply, write_ply
 from hyperfocal.fit import ClassicConfig, FitConfig, InitialConfig, LearningRates, McmcConfig, Step, fit
 from hyperfocal.gaussians import Gaussians
@@ -221,4 +221,6 @@ def test_a_loss_that_is_not_finite_stops_the_fit_with_the_name_of_the_photograph
     photographs = photographs_of(world(10), 1)
     photographs[0].image[0, 0] = torch.nan
     with pytest.raises(FloatingPointError, match="photograph 0"):
-        next(fit(photographs, perturbed(world(10)), small()))
+        next(fit(photographs, perturbed(world(10)), small(photographs="float32")))
+    with pytest.raises(BadInputError, match="photograph 0 has pixels that are no numbers"):
+        fit(photographs, perturbed(world(10)), small())

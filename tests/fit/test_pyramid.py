@@ -1,9 +1,15 @@
 """Photographs at the sizes that a fit uses."""
 
+import sys
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal
+
+import pytest
 import torch
 
 from hyperfocal.camera import project
-from hyperfocal.fit.pyramid import Pyramid, shrunk
+from hyperfocal.fit.pyramid import PhotographStore, shrunk
 from hyperfocal.scene import Photograph
 from scenes import pinhole
 
@@ -41,7 +47,40 @@ def test_small_photographs_stay_large_enough_for_the_structural_term() -> None:
     assert shrunk(photograph(20, 20), 4).image.shape == (20, 20, 3)
 
 
-def test_every_size_is_made_once() -> None:
-    pyramid = Pyramid((photograph(),))
-    assert pyramid.level(2) is pyramid.level(2)
-    assert pyramid.level(1)[0].image.shape == (48, 64, 3)
+def test_every_size_is_made_once(monkeypatch: pytest.MonkeyPatch) -> None:
+    store = PhotographStore((photograph(),))
+    half = store.photograph(0, 2)
+    monkeypatch.setattr(sys.modules["hyperfocal.fit.pyramid"], "shrunk", None)
+    assert torch.equal(store.photograph(0, 2).image, half.image)
+    assert store.photograph(0).image.shape == (48, 64, 3)
+
+
+def test_pixels_of_8_bits_come_back_exactly_and_others_to_half_a_step() -> None:
+    deep = photograph()
+    shallow = replace(deep, image=(255 * deep.image).round() / 255)
+    store = PhotographStore((deep, shallow))
+    assert torch.equal(store.photograph(1).image, shallow.image)
+    assert (store.photograph(0).image - deep.image).abs().max() <= 0.5 / 255 + 1e-6
+    assert torch.equal(PhotographStore((deep,), bits="float32").photograph(0).image, deep.image)
+
+
+@pytest.mark.parametrize("bits", ["uint8", "float32"])
+def test_a_store_on_disk_holds_the_same(bits: Literal["uint8", "float32"], tmp_path: Path) -> None:
+    holed = photograph()
+    holed.valid[3, 4] = False
+    memory = PhotographStore((photograph(), holed), bits=bits)
+    disk = PhotographStore((photograph(), holed), bits=bits, folder=tmp_path)
+    for i, factor in ((0, 1), (1, 1), (1, 2), (0, 2)):
+        a, b = memory.photograph(i, factor), disk.photograph(i, factor)
+        assert torch.equal(a.image, b.image)
+        assert torch.equal(a.valid, b.valid)
+        assert (a.name, a.camera.width) == (b.name, b.camera.width)
+    assert len(list(tmp_path.iterdir())) == 4
+
+
+def test_a_store_is_a_row_of_photographs() -> None:
+    store = PhotographStore((photograph(), replace(photograph(), name="b")))
+    assert len(store) == 2
+    assert store.names == ("a", "b")
+    assert [one.name for one in store] == ["a", "b"]
+    assert [camera.width for camera in store.cameras] == [64, 64]

@@ -2,13 +2,14 @@
 
 import copy
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from functools import partial
 
 import torch
 from torch import Tensor
 
+from ..camera import Camera
 from ..color import ColorSpace
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
@@ -22,7 +23,7 @@ from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
 from .objective import loss_terms
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
-from .pyramid import Pyramid
+from .pyramid import PhotographStore
 from .threads import torch_on_one_thread
 
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
@@ -63,7 +64,7 @@ class Step:
 
 
 def fit(
-    scene: Scene | tuple[Photograph, ...],
+    scene: Scene | Sequence[Photograph] | PhotographStore,
     gaussians: Gaussians,
     config: FitConfig | None = None,
     *,
@@ -78,7 +79,7 @@ def fit(
         hf.write_ply("scene.ply", step.gaussians())
 
     Args:
-        scene: Its posed views are loaded and used; or photographs that the caller has loaded.
+        scene: Its posed views are loaded and used; or photographs that the caller has loaded, or put into a store.
         gaussians: Where to start; `initialize_gaussians` makes them from the scene's points. Not changed.
         config: None is the default.
         densifier: A policy of your own in place of `config.densify`.
@@ -92,8 +93,8 @@ def fit(
         ValueError: a configuration that does not fit the Gaussians.
     """
     config = config or FitConfig()
-    photographs = _photographs(scene, progress)
-    if not photographs:
+    photographs = _photographs(scene, config, progress)
+    if len(photographs) == 0:
         raise NothingUsableError("There is no photograph with a known camera to fit to: estimate the poses first.")
     if resume is None:
         if len(gaussians) == 0:
@@ -112,14 +113,14 @@ def fit(
     return _steps(photographs, resume, run, progress)
 
 
-def _beginning(photographs: tuple[Photograph, ...], start: Gaussians, config: FitConfig) -> Checkpoint:
+def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig) -> Checkpoint:
     """Return the state before the first step."""
     return Checkpoint(
         taken=0,
         steps=config.steps,
-        photographs=tuple(photograph.name for photograph in photographs),
+        photographs=photographs.names,
         color_space=start.color_space,
-        extent=scene_extent(photographs, start),
+        extent=scene_extent(photographs.cameras, start),
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
         capture=capture.as_captured(len(photographs)),
         memory={},
@@ -128,8 +129,8 @@ def _beginning(photographs: tuple[Photograph, ...], start: Gaussians, config: Fi
     )
 
 
-def _check_resumable(checkpoint: Checkpoint, photographs: tuple[Photograph, ...], config: FitConfig) -> None:
-    names = tuple(photograph.name for photograph in photographs)
+def _check_resumable(checkpoint: Checkpoint, photographs: PhotographStore, config: FitConfig) -> None:
+    names = photographs.names
     if checkpoint.photographs != names:
         raise BadInputError(
             f"The fit to go on with is of {len(checkpoint.photographs)} photographs, beginning with "
@@ -143,29 +144,33 @@ def _check_resumable(checkpoint: Checkpoint, photographs: tuple[Photograph, ...]
         )
 
 
-def scene_extent(photographs: tuple[Photograph, ...], gaussians: Gaussians) -> float:
+def scene_extent(cameras: Sequence[Camera], gaussians: Gaussians) -> float:
     """Return the size of the scene, the unit of the positions' learning rate and of density control.
 
     1.1 times the largest distance of a camera from their mean (Kerbl et al. 2023). Cameras in a short row far from
     their subject would make that far too small: it is at least half the median distance from cameras to Gaussians.
     """
-    centers = torch.stack([photograph.camera.centers() for photograph in photographs])
+    centers = torch.stack([camera.centers() for camera in cameras])
     around = 1.1 * float((centers - centers.mean(0)).norm(dim=1).max())
     away = 0.5 * float((gaussians.means - centers.mean(0)).norm(dim=1).median())
     return max(around, away)
 
 
-def _photographs(scene: Scene | tuple[Photograph, ...], progress: Progress) -> tuple[Photograph, ...]:
-    if not isinstance(scene, Scene):
+def _photographs(
+    scene: Scene | Sequence[Photograph] | PhotographStore, config: FitConfig, progress: Progress
+) -> PhotographStore:
+    if isinstance(scene, PhotographStore):
         return scene
+    if not isinstance(scene, Scene):
+        return PhotographStore(scene, bits=config.photographs)
     from ..data import load_photograph
 
-    loaded = []
+    store = PhotographStore(bits=config.photographs)
     for view in scene.posed_views:
-        progress("loading photographs", len(loaded), len(scene.posed_views))
-        loaded.append(load_photograph(view))
-    progress("loading photographs", len(loaded), len(scene.posed_views))
-    return tuple(loaded)
+        progress("loading photographs", len(store), len(scene.posed_views))
+        store.add(load_photograph(view))
+    progress("loading photographs", len(store), len(scene.posed_views))
+    return store
 
 
 @dataclass(frozen=True)
@@ -179,10 +184,9 @@ class _Run:
     generator: torch.Generator
 
 
-def _steps(photographs: tuple[Photograph, ...], start: Checkpoint, run: _Run, progress: Progress) -> Iterator[Step]:
+def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress: Progress) -> Iterator[Step]:
     began = time.perf_counter()
     config, steps = run.config, run.config.steps
-    pyramid = Pyramid(photographs)
     state, captured = start.gaussians, start.capture
     memory = recall(run.densifier.init(len(state)), start.memory)
     order = start.order.tolist()
@@ -191,7 +195,7 @@ def _steps(photographs: tuple[Photograph, ...], start: Checkpoint, run: _Run, pr
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
-        photograph = pyramid.level(schedules.shrink_factor(config, index / steps))[which]
+        photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
         means_rate = run.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             terms, gradients, seen = _differentiate(state.values, captured, which, photograph, index, run, threads)

@@ -1,11 +1,18 @@
 """Photographs at the sizes that a fit uses, shrunk once and kept."""
 
-from dataclasses import replace
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Literal
 
 import torch
+from torch import Tensor
 from torch.nn.functional import adaptive_avg_pool2d
 
+from ..camera import Camera
+from ..errors import BadInputError
 from ..scene import Photograph
+from ..shapes import Mask
 
 _LEAST_SIDE = 16  # pixels; SSIM looks through an 11-pixel window
 
@@ -26,17 +33,80 @@ def shrunk(photograph: Photograph, factor: int) -> Photograph:
     return replace(photograph, image=image, valid=share_valid > 1 - 1e-4, camera=camera)
 
 
-class Pyramid:
-    """The photographs of a fit by size; each size is made when it is first asked for."""
+class PhotographStore:
+    """The photographs of a fit at the sizes that it uses; each size is made when it is first asked for.
 
-    def __init__(self, photographs: tuple[Photograph, ...]) -> None:
-        self._levels = {1: photographs}
+    Pixels are kept in 8 bits unless asked otherwise (a quarter of the memory; photographs have no more), and on disk if
+    `folder` is given, where the system holds as much of them in memory as it can spare.
+    """
+
+    def __init__(
+        self,
+        photographs: Iterable[Photograph] = (),
+        *,
+        bits: Literal["uint8", "float32"] = "uint8",
+        folder: Path | None = None,
+    ) -> None:
+        self._dtype = torch.uint8 if bits == "uint8" else torch.float32
+        self._folder = folder
+        self._kept: list[dict[int, _Kept]] = []
+        for photograph in photographs:
+            self.add(photograph)
 
     def __len__(self) -> int:
-        return len(self._levels[1])
+        return len(self._kept)
 
-    def level(self, factor: int) -> tuple[Photograph, ...]:
-        """Return all photographs shrunk by `factor`."""
-        if factor not in self._levels:
-            self._levels[factor] = tuple(shrunk(photograph, factor) for photograph in self._levels[1])
-        return self._levels[factor]
+    def add(self, photograph: Photograph) -> None:
+        """Keep one more; the caller may then forget it."""
+        self._kept.append({1: self._packed(photograph, f"{len(self._kept)}")})
+
+    def __iter__(self) -> Iterator[Photograph]:
+        return (self.photograph(i) for i in range(len(self)))
+
+    @property
+    def names(self) -> tuple[str, ...]:
+        """Of the photographs, in their order."""
+        return tuple(kept[1].name for kept in self._kept)
+
+    @property
+    def cameras(self) -> tuple[Camera, ...]:
+        """Of the photographs at full size."""
+        return tuple(kept[1].camera for kept in self._kept)
+
+    def photograph(self, i: int, factor: int = 1) -> Photograph:
+        """Return photograph `i` shrunk by `factor`."""
+        kept = self._kept[i]
+        if factor not in kept:
+            kept[factor] = self._packed(shrunk(self.photograph(i), factor), f"{i}-{factor}")
+        return kept[factor].unpacked()
+
+    def _packed(self, photograph: Photograph, name: str) -> "_Kept":
+        image = photograph.image
+        if self._dtype == torch.uint8:
+            if not bool(image.isfinite().all()):
+                raise BadInputError(f"The photograph {photograph.name} has pixels that are no numbers: repair the file.")
+            image = (255 * image).round().clamp(0, 255).to(torch.uint8)
+        if self._folder is not None:
+            image = _on_disk(image, self._folder / name)
+        # Most photographs are valid everywhere: nothing needs to be kept to say so.
+        valid = None if bool(photograph.valid.all()) else photograph.valid
+        return _Kept(photograph.name, image, valid, photograph.camera)
+
+
+@dataclass(frozen=True)
+class _Kept:
+    name: str
+    image: Tensor
+    valid: Mask | None
+    camera: Camera
+
+    def unpacked(self) -> Photograph:
+        image = self.image.to(torch.float32).div_(255) if self.image.dtype == torch.uint8 else self.image
+        valid = torch.ones(image.shape[:2], dtype=torch.bool) if self.valid is None else self.valid
+        return Photograph(self.name, image, valid, self.camera)
+
+
+def _on_disk(image: Tensor, path: Path) -> Tensor:
+    """Return a tensor that reads the pixels from a file as they are needed."""
+    stored = torch.from_file(str(path), shared=True, size=image.numel(), dtype=image.dtype)
+    return stored.view(image.shape).copy_(image)

@@ -12,6 +12,7 @@ from ..errors import NothingUsableError, StoppedError
 from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_points
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
+from ..fit.pyramid import PhotographStore
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points
@@ -90,7 +91,7 @@ def _reconstructed(scene: Scene, config: ReconstructConfig, work: Unfinished | N
     scene, seen, seconds = start.scene, start.seen, dict(start.seconds)
     training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Photographs"):
-        photographs = tuple(_loaded(training, config.long_side, progress))
+        photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=config.fit.photographs)
     fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, progress)
     gaussians = activate(fitted.gaussians.values, fitted.color_space)
     if config.fit.capture.pose:
@@ -162,7 +163,7 @@ def _loaded(views: tuple[View, ...], long_side: int | None, progress: Progress) 
 
 
 def _fitted(
-    photographs: tuple[Photograph, ...],
+    photographs: PhotographStore,
     scene: Scene,
     config: ReconstructConfig,
     work: Unfinished | None,
