@@ -23,6 +23,7 @@ constexpr size_t kSmall = size_t(1) << 16;   // below this malloc is as good
 constexpr size_t kHugePage = size_t(1) << 21;
 constexpr size_t kKeptBytes = size_t(1) << 30;
 constexpr size_t kKeptBlocks = 64;
+constexpr uint64_t kIdleReturns = 256;  // about ten renderings with their gradients
 
 void* allocate(size_t bytes) {
     const size_t alignment = bytes >= kHugePage ? kHugePage : 64;
@@ -50,12 +51,14 @@ void release(void* block) {
 struct Kept {
     void* block;
     size_t capacity;
+    uint64_t returned;  // when, in blocks returned to the store
 };
 
 struct Store {
     std::mutex mutex;
     std::vector<Kept> kept;  // oldest first
     size_t bytes = 0;
+    uint64_t returns = 0;
 };
 
 // Never destroyed: buffers may be freed while the interpreter shuts down.
@@ -98,9 +101,11 @@ RawBuffer::~RawBuffer() {
     }
     Store& store = the_store();
     std::lock_guard<std::mutex> hold(store.mutex);
-    store.kept.push_back({data_, capacity_});
+    store.kept.push_back({data_, capacity_, ++store.returns});
     store.bytes += capacity_;
-    while (store.bytes > kKeptBytes || store.kept.size() > kKeptBlocks) {
+    // While a scene grows, every step wants blocks a little larger than the last: what nobody took for long goes.
+    while (store.bytes > kKeptBytes || store.kept.size() > kKeptBlocks ||
+           store.returns - store.kept.front().returned > kIdleReturns) {
         release(store.kept.front().block);
         store.bytes -= store.kept.front().capacity;
         store.kept.erase(store.kept.begin());
