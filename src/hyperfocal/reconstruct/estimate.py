@@ -20,10 +20,10 @@ SFM_S_PER_PAIR = 0.04  # matching
 SFM_S_PER_PHOTOGRAPH = 0.3  # placing
 MOST_PAIRS_PER_PHOTOGRAPH = 30  # in large sets, where only similar photographs are compared
 POINTS_PER_PHOTOGRAPH = 300  # that structure from motion finds
-BASE_MIB = 450  # python, torch and the libraries
-BYTES_PER_PIXEL = 3 * 4 + 1  # colours and the valid mask
+BASE_MIB = 600  # python, torch, the libraries, and what decoding a photograph takes
+BYTES_PER_PIXEL = {"uint8": 3 + 1, "float32": 3 * 4 + 1}  # colours and the valid mask
 PYRAMID_FACTOR = 1 + 1 / 4 + 1 / 16  # photographs are kept at their smaller sizes too
-COPIES_OF_GAUSSIANS = 8  # values, gradients, two moments of Adam, what rendering and density control keep
+COPIES_OF_GAUSSIANS = 16  # values, gradients, moments of Adam, all twice while density control acts; rendering
 FLOATS_PER_GAUSSIAN = 59  # at the highest degree of colour
 
 SAMPLES = ((10_000, 128), (40_000, 128), (10_000, 320))  # (Gaussians, pixels of a square picture's side)
@@ -78,7 +78,7 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views), stored, config)}
     seconds["fit"] = sum(cost.seconds(count, area) for count, area in _course(config.fit, start, most, pixels))
     seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
-    photographs = len(training) * pixels * BYTES_PER_PIXEL * PYRAMID_FACTOR
+    photographs = len(training) * pixels * BYTES_PER_PIXEL[config.fit.photographs] * PYRAMID_FACTOR
     gaussians = most * FLOATS_PER_GAUSSIAN * 4 * COPIES_OF_GAUSSIANS
     return Costs(
         stored_px=stored,

@@ -13,6 +13,7 @@ from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_point
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
 from ..fit.pyramid import PhotographStore
+from ..native import release_memory
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points
@@ -92,6 +93,7 @@ def _reconstructed(scene: Scene, config: ReconstructConfig, work: Unfinished | N
     training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Photographs"):
         photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=config.fit.photographs)
+        release_memory()  # decoding leaves holes in the heap, of several times what is kept
     fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, progress)
     gaussians = activate(fitted.gaussians.values, fitted.color_space)
     if config.fit.capture.pose:
