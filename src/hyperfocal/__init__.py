@@ -20,9 +20,12 @@ if TYPE_CHECKING:
     from .errors import NothingUsableError as NothingUsableError
     from .export import read_ply as read_ply
     from .export import write_ply as write_ply
+    from .fit import Checkpoint as Checkpoint
     from .fit import FitConfig as FitConfig
     from .fit import fit as fit
     from .fit import initialize_gaussians as initialize_gaussians
+    from .fit import read_checkpoint as read_checkpoint
+    from .fit import write_checkpoint as write_checkpoint
     from .gaussians import Gaussians as Gaussians
     from .lens import ThinLens as ThinLens
     from .reconstruct import ReconstructConfig as ReconstructConfig
@@ -49,9 +52,12 @@ _HOMES = {
     "NothingUsableError": "errors",
     "read_ply": "export",
     "write_ply": "export",
+    "Checkpoint": "fit",
     "FitConfig": "fit",
     "fit": "fit",
     "initialize_gaussians": "fit",
+    "read_checkpoint": "fit",
+    "write_checkpoint": "fit",
     "Gaussians": "gaussians",
     "ThinLens": "lens",
     "ReconstructConfig": "reconstruct",

@@ -44,7 +44,7 @@ class Checkpoint:
     """Of the generator of every random choice."""
 
 
-def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
+def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     """Write a checkpoint, whole or not at all.
 
     Raises:
@@ -64,10 +64,10 @@ def write_checkpoint(path: Path, checkpoint: Checkpoint) -> None:
             flags[name] = value
     plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space", "extent")}
     header = {"format": FORMAT, "version": str(VERSION), "plain": json.dumps(plain | {"memory": flags})}
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
+    write_bytes(Path(path), save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
 
 
-def read_checkpoint(path: Path) -> Checkpoint:
+def read_checkpoint(path: Path | str) -> Checkpoint:
     """Return the checkpoint of a file.
 
     Raises:

@@ -84,7 +84,9 @@ class PhotographStore:
         image = photograph.image
         if self._dtype == torch.uint8:
             if not bool(image.isfinite().all()):
-                raise BadInputError(f"The photograph {photograph.name} has pixels that are no numbers: repair the file.")
+                raise BadInputError(
+                    f"The photograph {photograph.name} has pixels that are no numbers: repair the file."
+                )
             image = (255 * image).round().clamp(0, 255).to(torch.uint8)
         if self._folder is not None:
             image = _on_disk(image, self._folder / name)
