@@ -15,6 +15,7 @@ from .nerfstudio import read_nerfstudio
 from .photograph import load_photograph as load_photograph
 from .photograph import load_pixels as load_pixels
 from .photographs import read_photographs
+from .video import read_video
 
 __all__ = ["load_photograph", "load_pixels", "read_cameras_json", "read_scene", "write_cameras_json"]
 
@@ -36,6 +37,7 @@ def read_scene(path: Path | str, *, progress: Progress = silent) -> Scene:
             read_colmap(path)
             or read_nerfstudio(path)
             or read_cameras_json(path)
+            or read_video(path, progress=progress)
             or read_photographs(path, progress=progress)
         )
     except PermissionError as error:
