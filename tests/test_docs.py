@@ -14,7 +14,7 @@ PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *s
 SPAN = re.compile(r"`([^`\n]+)`")
 CONSOLE = re.compile(r"^\$ (.+)$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
-COMMANDS = ("reconstruct", "render", "evaluate", "info", "demo", "doctor", "bench")
+COMMANDS = ("reconstruct", "render", "evaluate", "clean", "info", "demo", "doctor", "bench")
 
 
 @pytest.fixture(scope="module")

@@ -9,11 +9,12 @@ from hyperfocal.camera import Camera, stack
 from hyperfocal.paths import (
     CameraPath,
     Keyframe,
+    circle_of,
     framed,
-    largest_gap_deg,
     orbit,
     sample,
     spiral,
+    swing,
     through,
     up_direction,
     viewed_point,
@@ -95,9 +96,21 @@ def test_an_orbit_is_a_circle_that_looks_at_the_middle() -> None:
     assert float(cameras.focal_px[0, 0]) == 34.0, "the median of 30 to 38"
 
 
-def test_the_gap_of_an_arc_is_the_rest_of_the_circle() -> None:
-    assert largest_gap_deg(ring(12), UP) == pytest.approx(30, abs=0.1)
-    assert largest_gap_deg(ring(10, arc_deg=90), UP) == pytest.approx(360 - 81, abs=0.1)
+def test_a_swing_stays_where_the_photographs_are_and_reaches_both_ends() -> None:
+    cameras = ring(10, arc_deg=90)[torch.tensor([4, 0, 7, 9, 2, 1, 3, 5, 6, 8])]
+    assert math.degrees(circle_of(cameras, UP).covered) == pytest.approx(81, abs=0.1)
+    film = swing(cameras, 60, up=UP)
+    nearest = (film.centers().unsqueeze(1) - cameras.centers()).norm(dim=2).amin(1)
+    assert float(nearest.max()) < 0.25, "half of the way from one photograph to the next"
+    for end in (1, 3):  # the first and last on the arc
+        assert float((film.centers() - cameras.centers()[end]).norm(dim=1).min()) < 1e-3
+    steps = (film.centers().roll(-1, 0) - film.centers()).norm(dim=1)
+    assert float(steps[0]) < 0.1 * float(steps.max())
+
+
+def test_an_orbit_of_cameras_that_look_straight_down_is_refused() -> None:
+    with pytest.raises(ValueError, match="nearly parallel"):
+        circle_of(ring(5, radius=1e-4, height=3.0), UP)
 
 
 def test_a_spiral_stays_within_the_cameras_and_keeps_its_point_in_the_middle() -> None:

@@ -4,9 +4,10 @@ Exit codes: 0 done, 2 bad input, 3 nothing usable in the data, 130 interrupted, 
 """
 
 import argparse
+import json
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
 from typing import Annotated, Any, TypeAlias, Union
@@ -16,20 +17,18 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.display import say, screen
+from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, Talk
+from .commands.display import Output, say, screen
 from .errors import BadInputError, HyperfocalError, StoppedError
-from .progress import Progress
+from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
-
-Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
-Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 
 ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
 
 
 @dataclass(frozen=True)
-class Reconstruct:
+class Reconstruct(Talk):
     """Turn photographs into a 3D Gaussian scene, with a report on how good it is."""
 
     path: tyro.conf.Positional[Path]
@@ -58,41 +57,7 @@ class Reconstruct:
 
 
 @dataclass(frozen=True)
-class Render:
-    """Render colour and depth from every camera of a result."""
-
-    result: tyro.conf.Positional[Path]
-    """Folder that `hyperfocal reconstruct` wrote."""
-    out: Folder = None
-    """Folder for the PNG files; renders/ in the result if left out."""
-    long_side: Count = None
-    """Longer side of the pictures in pixels; that of the fit if left out."""
-    overwrite: bool = False
-    """Replace renders that stand at --out."""
-
-
-@dataclass(frozen=True)
-class Evaluate:
-    """Measure a result again, on its held-out photographs."""
-
-    result: tyro.conf.Positional[Path]
-    """Folder that `hyperfocal reconstruct` wrote."""
-    data: Folder = None
-    """Where the photographs are now, if they were moved."""
-    json: bool = False
-    """Print one line of JSON in place of the table."""
-
-
-@dataclass(frozen=True)
-class Info:
-    """Say what a path holds: photographs, a scene with cameras, a PLY file or a result."""
-
-    path: tyro.conf.Positional[Path]
-    """File or folder."""
-
-
-@dataclass(frozen=True)
-class Demo:
+class Demo(Talk):
     """Reconstruct the photographs that come with hyperfocal, in less than two minutes on two cores."""
 
     out: Path = Path("hyperfocal_demo")
@@ -123,9 +88,11 @@ class Bench:
 
 
 COMMANDS: dict[str, type] = {
-    kind.__name__.lower(): kind for kind in (Reconstruct, Render, Evaluate, Info, Demo, Doctor, Bench)
+    kind.__name__.lower(): kind for kind in (Reconstruct, Render, Evaluate, Clean, Info, Demo, Doctor, Bench)
 }
-Arguments: TypeAlias = Reconstruct | Render | Evaluate | Info | Demo | Doctor | Bench
+Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Info | Demo  # know --quiet and --json
+Arguments: TypeAlias = Spoken | Doctor | Bench
+ANYWHERE = ("--quiet", "--json")  # may stand before the command, too
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -166,6 +133,7 @@ def parse(words: Sequence[str]) -> Arguments:
     if list(words) == ["--version"]:
         Console(highlight=False).print(f"hyperfocal {__version__}")
         raise SystemExit(0)
+    words = _command_first(words)
     if not words or words[0] not in COMMANDS:
         # Only for what it says: the list of commands, on demand or as a hint.
         choices = [Annotated[kind, tyro.conf.subcommand(name)] for name, kind in COMMANDS.items()]
@@ -177,6 +145,12 @@ def parse(words: Sequence[str]) -> Arguments:
     # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
     rules = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
     return tyro.cli(kind, args=rest, prog=f"hyperfocal {name}", config=rules)
+
+
+def _command_first(words: Sequence[str]) -> list[str]:
+    """Return the words with those of `ANYWHERE` that stand before the command put behind it."""
+    before = next((i for i, word in enumerate(words) if word not in ANYWHERE), len(words))
+    return [*words[before : before + 1], *words[:before], *words[before + 1 :]]
 
 
 def _starting_from(config: ReconstructConfig) -> type[Reconstruct]:
@@ -203,8 +177,31 @@ def _base_config(words: Sequence[str]) -> ReconstructConfig:
     return read_config(known.config, PRESETS[known.preset])
 
 
-def run(arguments: Arguments, console: Console, progress: Progress) -> int:
+def run(arguments: Arguments, console: Output, progress: Progress) -> int:
     """Do what the arguments say, and return the exit code."""
+    match arguments:
+        case Doctor():
+            from .commands.doctor import doctor
+
+            return doctor(build_cuda=arguments.build_cuda, console=console, progress=progress)
+        case Bench():
+            from .bench.command import bench
+
+            return bench(arguments.name, arguments.folder, arguments.config, console=console, progress=progress)
+        case _:
+            # What `info` and `evaluate` print is what they were asked for; --quiet leaves them their bars only.
+            asked = isinstance(arguments, Info | Evaluate)
+            console.quiet = arguments.json or (arguments.quiet and not asked)
+            record = _done(arguments, console, silent if arguments.quiet else progress)
+            console.quiet = False
+            if arguments.json:
+                named = {"command": type(arguments).__name__.lower(), **record}
+                say(console, json.dumps(named, default=str, allow_nan=False))
+            return 0
+
+
+def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[str, object]:
+    """Do what the arguments say, and return the record of it for --json."""
     match arguments:
         case Reconstruct():
             from .commands.reconstruct import reconstruct
@@ -230,34 +227,28 @@ def run(arguments: Arguments, console: Console, progress: Progress) -> int:
                 progress=progress,
             )
         case Render():
-            from .commands.results import render
+            from .commands.render import render
 
-            return render(
-                arguments.result,
-                arguments.out or arguments.result / "renders",
-                long_side=arguments.long_side,
+            return render(arguments, console=console, progress=progress)
+        case Clean():
+            from .commands.clean import clean_path, default_out
+
+            return clean_path(
+                arguments.path,
+                arguments.out or default_out(arguments.path),
+                arguments.config,
                 overwrite=arguments.overwrite,
                 console=console,
                 progress=progress,
             )
         case Evaluate():
-            from .commands.results import evaluate
+            from .commands.evaluate import evaluate
 
-            return evaluate(
-                arguments.result, arguments.data, as_json=arguments.json, console=console, progress=progress
-            )
+            return evaluate(arguments.result, arguments.data, console=console, progress=progress)
         case Info():
             from .commands.info import info
 
             return info(arguments.path, console=console, progress=progress)
-        case Doctor():
-            from .commands.doctor import doctor
-
-            return doctor(build_cuda=arguments.build_cuda, console=console, progress=progress)
-        case Bench():
-            from .bench.command import bench
-
-            return bench(arguments.name, arguments.folder, arguments.config, console=console, progress=progress)
 
 
 def _config_of(arguments: Reconstruct) -> ReconstructConfig:

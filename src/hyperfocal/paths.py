@@ -142,21 +142,63 @@ def up_direction(cameras: Camera) -> Float[Tensor, "3"]:
     return (up * torch.sign(up @ own + 1e-12)).to(cameras.world_to_camera.dtype)
 
 
-def largest_gap_deg(cameras: Camera, up: Float[Tensor, "3"]) -> float:
-    """Return the largest angle around `viewed_point` in which there is no camera: 360 for a single direction.
+@dataclass(frozen=True)
+class Circle:
+    """The level circle that a batch of cameras stands on, more or less."""
+
+    middle: Float[Tensor, "3"]
+    """The point that they look at."""
+    up: Float[Tensor, "3"]
+    across: Float[Tensor, "3"]
+    """Where the angle is a quarter of a turn."""
+    ahead: Float[Tensor, "3"]
+    """Where the angle is 0."""
+    height: float
+    """Median of the cameras' heights above the middle, along `up`."""
+    radius: float
+    """Median of their distances from the axis."""
+    first: float
+    """Angle of the first camera in radians."""
+    start: float
+    """Angle at one end of the largest gap between cameras; the photographs lie from there to `start + covered`."""
+    covered: float
+    """Angle that the cameras span: a whole turn less the largest gap."""
+
+    def at(self, angles: Float[Tensor, " m"]) -> Float[Tensor, "m 3"]:
+        """Return the points of the circle at angles in radians."""
+        ring = angles.sin().unsqueeze(1) * self.across + angles.cos().unsqueeze(1) * self.ahead
+        return self.middle + self.height * self.up + self.radius * ring
+
+
+def circle_of(cameras: Camera, up: Float[Tensor, "3"] | None = None) -> Circle:
+    """Return the circle around the point that a batch of cameras looks at, in float64.
+
+    Args:
+        cameras: Photographs' cameras.
+        up: Against gravity; None is `up_direction`.
 
     Raises:
         ValueError: there is no such point.
     """
-    across, ahead, _ = _level_axes(cameras, up)
-    offsets = (cameras.centers() - viewed_point(cameras)).double()
-    angles = torch.atan2(offsets @ across, offsets @ ahead).sort().values
-    gaps = torch.cat((angles, angles[:1] + 2 * math.pi)).diff()
-    return math.degrees(float(gaps.max()))
+    middle = viewed_point(cameras).double()
+    up = torch.nn.functional.normalize((up_direction(cameras) if up is None else up).double(), dim=0)
+    least = torch.eye(3, dtype=torch.float64)[int(up.abs().argmin())]
+    across = torch.nn.functional.normalize(torch.linalg.cross(up, least), dim=0)
+    ahead = torch.linalg.cross(up, across)
+    offsets = cameras.centers().double() - middle
+    radius = float((offsets - (offsets @ up).unsqueeze(1) * up).norm(dim=1).median())
+    angles = torch.atan2(offsets @ across, offsets @ ahead)
+    ordered = angles.sort().values
+    gaps = torch.cat((ordered, ordered[:1] + 2 * math.pi)).diff()
+    widest = int(gaps.argmax())
+    return Circle(
+        middle, up, across, ahead, height=float((offsets @ up).median()), radius=radius, first=float(angles[0]),
+        start=float(ordered[(widest + 1) % len(ordered)]), covered=2 * math.pi - float(gaps[widest]),
+    )  # fmt: skip
 
 
 def orbit(cameras: Camera, count: int, *, up: Float[Tensor, "3"] | None = None) -> Camera:
-    """Return `count` cameras on a level circle around the point that a batch looks at, closed, starting near the first.
+    """Return `count` cameras once around the point that a batch looks at, closed, starting at the first camera's side.
 
     Height and radius are the medians of the cameras', and so is the focal length.
 
@@ -168,17 +210,25 @@ def orbit(cameras: Camera, count: int, *, up: Float[Tensor, "3"] | None = None) 
     Raises:
         ValueError: there is no such point.
     """
-    point = viewed_point(cameras).double()
-    across, ahead, up = _level_axes(cameras, up)
-    offsets = cameras.centers().double() - point
-    height = (offsets @ up).median()
-    radius = (offsets - (offsets @ up).unsqueeze(1) * up).norm(dim=1).median()
-    if float(radius) < 1e-3 * float(offsets.norm(dim=1).median()):
-        raise ValueError("The cameras look straight down at the middle, so an orbit would only spin.")
-    start = torch.atan2(offsets[0] @ across, offsets[0] @ ahead)
-    angles = start + 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
-    eyes = point + height * up + radius * (angles.sin().unsqueeze(1) * across + angles.cos().unsqueeze(1) * ahead)
-    return _looking(cameras, eyes, point, up)
+    circle = circle_of(cameras, up)
+    angles = circle.first + 2 * math.pi * torch.arange(count, dtype=torch.float64) / count
+    return _looking(cameras, circle.at(angles), circle.middle, circle.up)
+
+
+def swing(cameras: Camera, count: int, *, up: Float[Tensor, "3"] | None = None) -> Camera:
+    """Return `count` cameras to and fro on the part of `orbit` that has photographs, closed and slow at the turns.
+
+    Args:
+        cameras: Photographs' cameras.
+        count: Frames.
+        up: Against gravity; None is `up_direction`.
+
+    Raises:
+        ValueError: there is no point that they look at.
+    """
+    circle = circle_of(cameras, up)
+    to_and_fro = (1 - torch.cos(2 * math.pi * torch.arange(count, dtype=torch.float64) / count)) / 2
+    return _looking(cameras, circle.at(circle.start + circle.covered * to_and_fro), circle.middle, circle.up)
 
 
 def spiral(
@@ -211,14 +261,6 @@ def spiral(
     around = torch.stack((theta.cos(), theta.sin(), (theta / 2).sin()), dim=1) * radii
     eyes = middle + around @ pose[:3, :3]
     return _looking(cameras, eyes, middle + focus_depth * pose[2, :3], up)
-
-
-def _level_axes(cameras: Camera, up: Tensor | None) -> tuple[Tensor, Tensor, Tensor]:
-    """Return two level unit vectors and the one upwards, at right angles to each other, in float64."""
-    up = torch.nn.functional.normalize((up_direction(cameras) if up is None else up).double(), dim=0)
-    least = torch.eye(3, dtype=torch.float64)[int(up.abs().argmin())]
-    across = torch.nn.functional.normalize(torch.linalg.cross(up, least), dim=0)
-    return across, torch.linalg.cross(up, across), up
 
 
 def _looking(cameras: Camera, eyes: Tensor, target: Tensor, up: Tensor) -> Camera:

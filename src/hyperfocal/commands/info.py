@@ -1,5 +1,6 @@
 """`hyperfocal info`: what a path holds."""
 
+from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
@@ -12,27 +13,36 @@ from ..reconstruct.charts import duration
 from ..reconstruct.folder import RESULT_MARK
 from ..reconstruct.photo_size import photo_size
 from ..reconstruct.result import read_result
+from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import show_facts, show_next, show_notes
 
 
-def info(path: Path, *, console: Console, progress: Progress) -> int:
+def info(path: Path, *, console: Console, progress: Progress) -> Mapping[str, object]:
     """Say what the path holds, and what could be done with it."""
     if (path / RESULT_MARK).is_file():
-        _show_result(path, console)
-    elif path.suffix.lower() == ".ply":
+        return _show_result(path, console)
+    if path.suffix.lower() == ".ply":
         gaussians = read_ply(path)
         size = f"{path.stat().st_size / 2**20:.1f} MiB"
         show_facts(console, f"{path}: 3D Gaussians", {**_gaussian_facts(gaussians), "file": size})
-    else:
-        scene = read_scene(path, progress=progress)
-        show_facts(console, f"{path}: photographs", _scene_facts(scene))
-        show_notes(console, scene.notes)
-        show_next(console, f"hyperfocal reconstruct {path} --dry-run")
-    return 0
+        return {"path": path, "kind": "gaussians", **_gaussian_record(gaussians)}
+    scene = read_scene(path, progress=progress)
+    show_facts(console, f"{path}: {scene.format}", _scene_facts(scene))
+    show_notes(console, scene.notes)
+    show_next(console, f"hyperfocal reconstruct {path} --dry-run")
+    return {
+        "path": path,
+        "kind": scene.kind,
+        "format": scene.format,
+        "photographs": len(scene.views),
+        "posed": len(scene.posed_views),
+        "metres_per_unit": scene.metres_per_unit,
+        "notes": scene.notes,
+    }
 
 
-def _show_result(path: Path, console: Console) -> None:
+def _show_result(path: Path, console: Console) -> Mapping[str, object]:
     result = read_result(path)
     mean = result.scores.mean()
     facts = {
@@ -48,6 +58,21 @@ def _show_result(path: Path, console: Console) -> None:
     show_facts(console, f"{path}: a result", facts)
     show_notes(console, result.notes)
     show_next(console, f"hyperfocal render {path}")
+    return {
+        "path": path,
+        "kind": "result",
+        "posed": len(result.scene.posed_views),
+        "held_out": result.held_out,
+        **_gaussian_record(result.gaussians),
+        "evaluated_on": result.scores.evaluated_on,
+        "mean": plain_from_score(mean),
+        "seconds": result.seconds,
+        "notes": result.notes,
+    }
+
+
+def _gaussian_record(gaussians: Gaussians) -> dict[str, object]:
+    return {"gaussians": len(gaussians), "sh_degree": gaussians.sh_degree, "color_space": gaussians.color_space}
 
 
 def _gaussian_facts(gaussians: Gaussians) -> dict[str, object]:
@@ -76,10 +101,12 @@ def _scene_facts(scene: Scene) -> dict[str, object]:
     posed = len(scene.posed_views)
     return {
         "photographs": len(scene.views),
+        **({} if scene.kind == "photographs" else {"kind": scene.kind.replace("_", " ")}),
         "size": f"{size} px",
         "cameras": "unknown" if posed == 0 else f"{posed} of {len(scene.views)} known",
         "lens distortion": _distortions(scene),
         "masks": sum(view.mask is not None for view in scene.views) or "none",
+        "depth maps": sum(view.depth is not None for view in scene.views) or "none",
         "points": "none" if scene.points is None else f"{len(scene.points):,}",
         "scale": scale,
         "taken with": _makers(scene),

@@ -1,5 +1,6 @@
 """`hyperfocal reconstruct` and `hyperfocal demo`."""
 
+from collections.abc import Mapping
 from importlib import resources
 from pathlib import Path
 
@@ -13,6 +14,7 @@ from ..reconstruct.estimate import estimate_costs
 from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
 from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
+from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import say, show_facts, show_next, show_notes
 
@@ -27,21 +29,21 @@ def reconstruct(
     dry_run: bool,
     console: Console,
     progress: Progress,
-) -> int:
+) -> Mapping[str, object]:
     """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
     refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
     scene = read_scene(path, progress=progress)
     if dry_run:
-        _show_plan(scene, config, console)
+        plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
-        return 0
+        return plan
     result = reconstruct_scene(scene, config, out=out, overwrite=overwrite, resume=resume, progress=progress)
     _show_result(result, out, console)
     show_next(console, f"hyperfocal render {out}")
-    return 0
+    return _record(result, out)
 
 
-def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress: Progress) -> int:
+def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress: Progress) -> Mapping[str, object]:
     """Reconstruct the photographs that come with the package, from pixels alone, and measure on held-out ones."""
     with resources.as_file(resources.files("hyperfocal").joinpath("demo", "photographs")) as photographs:
         scene = read_scene(photographs, progress=progress)
@@ -50,10 +52,10 @@ def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress:
         )
     _show_result(result, out, console)
     show_next(console, "hyperfocal reconstruct YOUR_PHOTOGRAPHS --eval")
-    return 0
+    return _record(result, out)
 
 
-def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> None:
+def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Mapping[str, object]:
     costs = estimate_costs(scene, config)
     posed = len(scene.posed_views)
     cameras = "unknown: will be estimated" if posed == 0 else f"{posed} of {len(scene.views)} known"
@@ -63,6 +65,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Non
         console,
         f"Plan for {scene.source}",
         {
+            "source": scene.format,
             "photographs": f"{len(scene.views)}, the largest {costs.stored_px[0]} x {costs.stored_px[1]} px, "
             f"fitted at {costs.fitted_px[0]} x {costs.fitted_px[1]} px",
             "cameras": cameras,
@@ -76,6 +79,30 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Non
     )
     say(console, f"Time and memory are estimates. {costs.basis}", "dim")
     show_notes(console, scene.notes)
+    return {
+        "dry_run": True,
+        "photographs": len(scene.views),
+        "posed": posed,
+        "gaussians": costs.gaussians,
+        "seconds": costs.seconds,
+        "memory_mib": costs.memory_mib,
+        "notes": scene.notes,
+    }
+
+
+def _record(result: Result, out: Path) -> Mapping[str, object]:
+    return {
+        "out": out,
+        "photographs": len(result.scene.views),
+        "posed": len(result.scene.posed_views),
+        "held_out": result.held_out,
+        "gaussians": len(result.gaussians),
+        "evaluated_on": result.scores.evaluated_on,
+        "mean": plain_from_score(result.scores.mean()),
+        "seconds": result.seconds,
+        "peak_memory_mib": result.peak_memory_mib,
+        "notes": result.notes,
+    }
 
 
 def _show_result(result: Result, out: Path, console: Console) -> None:

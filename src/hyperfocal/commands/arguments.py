@@ -1,0 +1,86 @@
+"""The words of the commands about results, and what all commands share. Loads no torch."""
+
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Annotated, TypeAlias
+
+import tyro
+
+from ..reconstruct.clean_config import CleanConfig
+
+Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
+Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
+Place: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+Number: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X")]
+
+
+@dataclass(frozen=True, kw_only=True)
+class Talk:
+    """How much a command says. These two also go before the command's name."""
+
+    quiet: bool = False
+    """Say nothing but errors (and what --json asks for)."""
+    json: bool = False
+    """End with one line of JSON on standard output, in place of the summary: what was done, paths, scores."""
+
+
+@dataclass(frozen=True)
+class Render(Talk):
+    """Render pictures from every camera of a result, or a film along a path."""
+
+    result: tyro.conf.Positional[Path]
+    """Folder that `hyperfocal reconstruct` wrote."""
+    out: Place = None
+    """Folder for the pictures, or film; renders/ or NAME.mp4 in the result if left out."""
+    long_side: Count = None
+    """Pictures: longer side in pixels; that of the fit if left out."""
+    exr: bool = False
+    """Pictures: also NAME.exr, depth in 32-bit floats; metres where the scale is known (extra raw)."""
+    normals: bool = False
+    """Pictures: also NAME.normals.png, and normals in the EXR."""
+    path: Annotated[str | None, tyro.conf.arg(metavar="PATH")] = None
+    """A film (extra view): orbit, swing (the part of an orbit that has photographs), spiral, interpolate (through the
+    photographs' cameras), or a JSON file of keyframes, of nerfstudio or of its Blender add-on."""
+    fps: Number = None
+    """Film: frames a second; what the file says or 30 if left out."""
+    seconds: Number = None
+    """Film: duration; what the file says or 8 if left out."""
+    size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
+    """Film: pixels, such as 1280x720; those of the file or of the fit if left out."""
+    depth_film: bool = False
+    """Film: also NAME.depth.mp4, depth in colours of one scale for all frames."""
+    frames: bool = False
+    """Film: a folder of PNG files in place of a film."""
+    overwrite: bool = False
+    """Replace what stands at --out."""
+
+
+@dataclass(frozen=True)
+class Clean(Talk):
+    """Remove floaters and other Gaussians that do not belong, and measure what that changes."""
+
+    path: tyro.conf.Positional[Path]
+    """A result, or a PLY file of 3D Gaussians (of any trainer; rules about cameras are skipped)."""
+    config: Annotated[CleanConfig, tyro.conf.arg(name="")] = CleanConfig()  # noqa: RUF009
+    out: Place = None
+    """Where the cleaned result or PLY goes; PATH's name with "_clean" in the current folder if left out."""
+    overwrite: bool = False
+    """Replace what stands at --out, PATH itself if that is the same."""
+
+
+@dataclass(frozen=True)
+class Evaluate(Talk):
+    """Measure a result again, on its held-out photographs."""
+
+    result: tyro.conf.Positional[Path]
+    """Folder that `hyperfocal reconstruct` wrote."""
+    data: Folder = None
+    """Where the photographs are now, if they were moved."""
+
+
+@dataclass(frozen=True)
+class Info(Talk):
+    """Say what a path holds: photographs, a scene with cameras, a PLY file or a result."""
+
+    path: tyro.conf.Positional[Path]
+    """File or folder."""

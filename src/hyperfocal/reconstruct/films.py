@@ -1,0 +1,210 @@
+"""Films of a result: which cameras a film has, and its frames, rendered one at a time."""
+
+import math
+from collections.abc import Iterator
+from contextlib import ExitStack
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+
+from ..camera import Camera, stack
+from ..color import srgb_from_linear, to_uint8
+from ..errors import BadInputError, NothingUsableError
+from ..export.path_json import read_path, write_path
+from ..export.video import film_writer
+from ..gaussians import Gaussians
+from ..paths import CameraPath, Keyframe, circle_of, framed, orbit, sample, spiral, swing, through, up_direction
+from ..progress import Progress, silent
+from ..render import render
+from ..rendering import Rendering
+from ..scene import Scene
+from ..shapes import Image
+from .photo_size import reduced_camera
+from .pictures import DepthRange, depth_picture
+
+FRAMES_MARK = "path.json"  # a folder of frames has one: the camera of every frame
+SECONDS, FPS = 8.0, 30.0
+PATHS = ("orbit", "swing", "spiral", "interpolate")
+WIDEST_GAP_DEG = 120.0  # of an orbit without photographs, beyond which a note says so
+_LOOKS = 12  # frames that are rendered small to find the depths that a film shows
+_LOOK_SIDE = 160  # their longer side in pixels
+
+
+@dataclass(frozen=True)
+class Film:
+    """What to film, frame by frame."""
+
+    cameras: Camera
+    """One view a frame."""
+    fps: float
+    notes: tuple[str, ...] = ()
+    """What a viewer of the film should know, a sentence each."""
+
+
+def plan_film(
+    scene: Scene,
+    gaussians: Gaussians,
+    path: str,
+    *,
+    long_side: int | None = None,
+    size: tuple[int, int] | None = None,
+    seconds: float | None = None,
+    fps: float | None = None,
+) -> Film:
+    """Return the cameras of a film.
+
+    Args:
+        scene: The photographs' cameras.
+        gaussians: What is filmed; tells how far away the subject of a spiral is.
+        path: One of `PATHS`, or a JSON file that `export.path_json` reads.
+        long_side: Of the photographs as they were fitted, in pixels: the size of the film unless `size` says otherwise.
+        size: Width and height in pixels, even.
+        seconds: Duration; None is what the file says, else 8.
+        fps: Frames a second; None is what the file says, else 30.
+
+    Raises:
+        BadInputError: the path is no such file, or the cameras do not allow such a path.
+        NothingUsableError: there are no cameras.
+    """
+    for name, value in (("seconds", seconds), ("fps", fps)):
+        if value is not None and not value > 0:
+            raise BadInputError(f"--{name} is {value:g}; a film needs more than 0.")
+    if path not in PATHS:
+        return _from_file(Path(path), size, seconds, fps)
+    views = scene.posed_views
+    if not views:
+        raise NothingUsableError(f"{scene.source} has no cameras, which a film of the path {path} starts from.")
+    seconds, fps = seconds or SECONDS, fps or FPS
+    photographs = [reduced_camera(view.camera, long_side) for view in views if view.camera is not None]
+    width, height = size or _even(photographs[0].width, photographs[0].height)
+    cameras = stack([framed(camera, width, height) for camera in photographs])
+    count = _count(seconds, fps)
+    up = up_direction(cameras) if scene.up is None else torch.tensor(scene.up)
+    try:
+        if path == "interpolate":
+            return Film(through(cameras, count), fps)
+        if path == "spiral":
+            return Film(spiral(cameras, count, focus_depth=_subject_depth(gaussians, cameras), up=up), fps)
+        if path == "swing":
+            return Film(swing(cameras, count, up=up), fps)
+        return Film(orbit(cameras, count, up=up), fps, _orbit_notes(cameras, up))
+    except ValueError as error:
+        raise BadInputError(f"The path {path} does not suit {scene.source}: {error} Choose another --path.") from error
+
+
+def write_film(
+    path: Path, gaussians: Gaussians, film: Film, *, depth_path: Path | None = None, progress: Progress = silent
+) -> None:
+    """Write a film as MP4, and one of its depth in colours of one scale; each is there whole or not at all.
+
+    Raises:
+        BadInputError: a file cannot be written.
+        MissingExtraError: PyAV is not installed.
+    """
+    width, height = film.cameras.width, film.cameras.height
+    span = None if depth_path is None else film_depths(gaussians, film.cameras)
+    with ExitStack() as files:
+        append = files.enter_context(film_writer(path, width, height, film.fps))
+        append_depth = (
+            None if depth_path is None else files.enter_context(film_writer(depth_path, width, height, film.fps))
+        )
+        for rendering in _rendered(gaussians, film.cameras, progress):
+            append(displayed(rendering.color, gaussians))
+            if append_depth is not None and span is not None:
+                append_depth(depth_picture(rendering.depth_median, span))
+
+
+def write_frames(
+    folder: Path, gaussians: Gaussians, film: Film, *, depth: bool = False, progress: Progress = silent
+) -> None:
+    """Write the frames of a film into an existing folder: 00000.png, 00000.depth.png in colours, and path.json."""
+    span = film_depths(gaussians, film.cameras) if depth else None
+    for i, rendering in enumerate(_rendered(gaussians, film.cameras, progress)):
+        _save(folder / f"{i:05}.png", displayed(rendering.color, gaussians))
+        if span is not None:
+            _save(folder / f"{i:05}.depth.png", depth_picture(rendering.depth_median, span))
+    count = len(film.cameras.world_to_camera)
+    keyframes = tuple(Keyframe(i / film.fps, film.cameras[i]) for i in range(count))
+    write_path(folder / FRAMES_MARK, CameraPath(keyframes, count / film.fps, fps=film.fps))
+
+
+def film_depths(gaussians: Gaussians, cameras: Camera) -> DepthRange:
+    """Return the depths that one scale for a whole film goes from and to, from some of its frames, rendered small.
+
+    The nearest 5 % and the farthest 1 % are beyond its ends: a single thing close to the path would darken all others.
+    """
+    count = len(cameras.world_to_camera)
+    small = _small(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()])
+    depths = torch.cat([r.depth_median.flatten() for r in _rendered(gaussians, small, silent)])
+    known = depths[depths > 0].numpy()
+    near, far = (float(depth) for depth in np.quantile(known, (0.05, 0.99))) if len(known) else (1.0, 2.0)
+    return DepthRange(near, max(far, 1.001 * near))  # an empty range would divide by zero
+
+
+def displayed(color: Image, gaussians: Gaussians) -> Image:
+    """Return a rendered picture of Gaussians in sRGB, as files hold it."""
+    return srgb_from_linear(color) if gaussians.color_space == "linear" else color
+
+
+def _rendered(gaussians: Gaussians, cameras: Camera, progress: Progress) -> Iterator[Rendering]:
+    """Yield the renderings of a batch of views one at a time, so that memory stays flat."""
+    count = len(cameras.world_to_camera)
+    for i in range(count):
+        with torch.no_grad():
+            rendering = render(gaussians, cameras[i])
+        yield rendering
+        progress("rendering", i + 1, count)
+
+
+def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, fps: float | None) -> Film:
+    if not path.exists() and path.suffix.lower() != ".json":
+        raise BadInputError(f"--path {path} is none of {', '.join(PATHS)}, nor an existing JSON file of a camera path.")
+    camera_path = read_path(path)
+    fps = fps or camera_path.fps or FPS
+    first = camera_path.keyframes[0].camera
+    cameras = sample(camera_path, _count(seconds or camera_path.seconds, fps))
+    keyframes = camera_path.keyframes
+    has_lens = any(keyframe.focus_distance or keyframe.f_number for keyframe in keyframes)
+    notes = (f"{path} sets a lens, which films do not use yet: everything is sharp.",) if has_lens else ()
+    return Film(framed(cameras, *(size or _even(first.width, first.height))), fps, notes)
+
+
+def _orbit_notes(cameras: Camera, up: torch.Tensor) -> tuple[str, ...]:
+    gap = 360 - math.degrees(circle_of(cameras, up).covered)
+    if gap <= WIDEST_GAP_DEG:
+        return ()
+    return (
+        f"The orbit passes {gap:.0f} degrees that no photograph was taken from, where the scene was not seen; "
+        "--path swing stays where the photographs were taken.",
+    )
+
+
+def _subject_depth(gaussians: Gaussians, cameras: Camera) -> float:
+    """Return the median depth of what some of the cameras see."""
+    count = len(cameras.world_to_camera)
+    small = _small(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()])
+    seen = torch.cat([r.depth_median.flatten() for r in _rendered(gaussians, small, silent)])
+    if not bool((seen > 0).any()):
+        raise ValueError("The cameras see nothing of the Gaussians.")
+    return float(seen[seen > 0].median())
+
+
+def _small(cameras: Camera) -> Camera:
+    ratio = min(1.0, _LOOK_SIDE / max(cameras.width, cameras.height))
+    return cameras.resized(max(1, round(cameras.width * ratio)), max(1, round(cameras.height * ratio)))
+
+
+def _even(width: int, height: int) -> tuple[int, int]:
+    """Return the largest size that a film can have within a picture's: encoders want even sides."""
+    return max(2, width // 2 * 2), max(2, height // 2 * 2)
+
+
+def _count(seconds: float, fps: float) -> int:
+    return max(1, round(seconds * fps))
+
+
+def _save(path: Path, picture: Image) -> None:
+    PillowImage.fromarray(to_uint8(picture).numpy()).save(path)

@@ -1,0 +1,114 @@
+"""Renders of every camera of a result as picture files: colour, depth, normals."""
+
+import json
+from pathlib import Path
+
+import numpy as np
+import torch
+from PIL import Image as PillowImage
+
+from ..camera import Camera
+from ..color import to_uint8
+from ..errors import BadInputError, NothingUsableError
+from ..export.exr import require_openexr, write_depth_exr
+from ..files import write_text
+from ..gaussians import Gaussians
+from ..progress import Progress, silent
+from ..render import render
+from ..rendering import Rendering, RenderOptions
+from ..shapes import Image
+from ..transforms import rotation_from_quaternion
+from .films import displayed
+from .photo_size import reduced_camera
+from .result import Result
+
+DEPTH_MARK = "depth.json"  # beside the renders: what the numbers in the depth pictures mean
+DEPTH_STEPS = 65535  # of a 16-bit PNG
+_OPAQUE = 0.5  # least coverage of a pixel whose normal is told
+
+
+def write_stills(
+    folder: Path,
+    result: Result,
+    *,
+    long_side: int | None = None,
+    exr: bool = False,
+    normals: bool = False,
+    progress: Progress = silent,
+) -> int:
+    """Write NAME.png in colour and NAME.depth.png in 16 bits of every camera, and depth.json; return how many views.
+
+    Args:
+        folder: An existing folder.
+        result: The Gaussians and cameras.
+        long_side: Of the pictures in pixels; None is that of the fit.
+        exr: Also NAME.exr: depth in 32-bit floats, in metres where the result knows its scale, else in scene units.
+        normals: Also NAME.normals.png (world axes, -1 to 1 as 0 to 255), and normals in the EXR files.
+        progress: Told of every view.
+
+    Raises:
+        BadInputError: a file cannot be written, or a view's name leads out of the folder.
+        MissingExtraError: EXR files are wanted and OpenEXR is not installed.
+        NothingUsableError: the result has no cameras.
+    """
+    if exr:
+        require_openexr()
+    views = result.scene.posed_views
+    if not views:
+        raise NothingUsableError(f"{result.scene.source} has no cameras to render from.")
+    names = _file_names([view.name for view in views])
+    cameras = [reduced_camera(view.camera, long_side or result.config.long_side) for view in views if view.camera]
+    gaussians, metres = result.gaussians, result.scene.metres_per_unit
+    # One scale for all depth pictures, so that they compare; for that, the largest depth must be known first.
+    farthest = max(float(_rendered(gaussians, camera).depth_median.max()) for camera in cameras) or 1.0
+    for i, (camera, name) in enumerate(zip(cameras, names, strict=True)):
+        rendering, directions = blended_normals(gaussians, camera) if normals else (_rendered(gaussians, camera), None)
+        path = folder / name
+        path.parent.mkdir(parents=True, exist_ok=True)
+        PillowImage.fromarray(to_uint8(displayed(rendering.color, gaussians)).numpy()).save(f"{path}.png")
+        steps = rendering.depth_median / farthest * DEPTH_STEPS
+        PillowImage.fromarray(steps.round().numpy().astype(np.uint16)).save(f"{path}.depth.png")
+        if directions is not None:
+            PillowImage.fromarray(to_uint8((directions + 1) / 2).numpy()).save(f"{path}.normals.png")
+        if exr:
+            depth = rendering.depth_median * (metres or 1.0)
+            unit = "scene" if metres is None else "metres"
+            write_depth_exr(Path(f"{path}.exr"), depth, unit=unit, normals=directions)
+        progress("rendering", i + 1, len(views))
+    unit = {"units_per_step": farthest / DEPTH_STEPS, "metres_per_unit": metres}
+    about = "camera z of each pixel is its value times units_per_step, in scene units; 0 is unknown"
+    write_text(folder / DEPTH_MARK, json.dumps({"depth": about, **unit}, indent=1) + "\n")
+    return len(views)
+
+
+def blended_normals(gaussians: Gaussians, camera: Camera) -> tuple[Rendering, Image]:
+    """Return (the rendering, unit world normals facing the camera); 0 where less than half of a pixel is covered.
+
+    The normal of a Gaussian is its shortest axis, and a pixel's is the mean of those it sees. Normals of a depth map
+    are differences of neighbouring depths, and show the noise between Gaussians rather than the surface.
+    """
+    count = torch.arange(len(gaussians), device=gaussians.device)
+    shortest = rotation_from_quaternion(gaussians.quaternions)[count, :, gaussians.scales.argmin(1)]
+    away = ((gaussians.means - camera.centers()) * shortest).sum(1, keepdim=True) > 0
+    with torch.no_grad():
+        options = RenderOptions(features=torch.where(away, -shortest, shortest))
+        rendering = render(gaussians, camera, options=options)
+    assert rendering.features is not None
+    unit = torch.nn.functional.normalize(rendering.features, dim=-1)
+    return rendering, torch.where((rendering.alpha >= _OPAQUE).unsqueeze(-1), unit, 0)
+
+
+def _rendered(gaussians: Gaussians, camera: Camera) -> Rendering:
+    with torch.no_grad():
+        return render(gaussians, camera)
+
+
+def _file_names(views: list[str]) -> list[str]:
+    """Return file names without ending for views; two views that differ only in their ending keep it."""
+    for name in views:
+        if Path(name).is_absolute() or ".." in Path(name).parts:
+            raise BadInputError(
+                f"The result names a view {name!r}, which would be written outside the folder of renders."
+            )
+    stems = [Path(name).with_suffix("").as_posix() for name in views]
+    return [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, views, strict=True)]
