@@ -128,7 +128,7 @@ def parse(words: Sequence[str]) -> Arguments:
     """Return the arguments of a command; leaves by SystemExit 2 with an explanation where the words make none.
 
     Raises:
-        BadInputError: the file of --config cannot be used.
+        BadInputError: the file of --config cannot be used, or a setting is out of its range.
     """
     if list(words) == ["--version"]:
         Console(highlight=False).print(f"hyperfocal {__version__}")
@@ -144,7 +144,10 @@ def parse(words: Sequence[str]) -> Arguments:
     kind = _starting_from(_base_config(rest)) if name == "reconstruct" else COMMANDS[name]
     # A union of settings (how to densify) is chosen in a config file; as subcommands they would bury the everyday.
     rules = (tyro.conf.AvoidSubcommands, tyro.conf.FlagCreatePairsOff)
-    return tyro.cli(kind, args=rest, prog=f"hyperfocal {name}", config=rules)
+    try:
+        return tyro.cli(kind, args=rest, prog=f"hyperfocal {name}", config=rules)
+    except ValueError as error:  # a setting that refuses its value when it is constructed
+        raise BadInputError(str(error)) from error
 
 
 def _command_first(words: Sequence[str]) -> list[str]:
