@@ -8,7 +8,9 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from jaxtyping import Float
 from PIL import Image as PillowImage
+from torch import Tensor
 
 from ..camera import Camera, stack
 from ..color import srgb_from_linear, to_uint8
@@ -144,8 +146,8 @@ def film_depths(gaussians: Gaussians, cameras: Camera) -> DepthRange:
     return DepthRange(near, max(far, 1.001 * near))  # an empty range would divide by zero
 
 
-def displayed(color: Image, gaussians: Gaussians) -> Image:
-    """Return a rendered picture of Gaussians in sRGB, as files hold it."""
+def displayed(color: Float[Tensor, "*n 3"], gaussians: Gaussians) -> Float[Tensor, "*n 3"]:
+    """Return rendered colours of Gaussians in sRGB, as files hold them."""
     return srgb_from_linear(color) if gaussians.color_space == "linear" else color
 
 
@@ -172,7 +174,7 @@ def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, 
     return Film(framed(cameras, *(size or _even(first.width, first.height))), fps, notes)
 
 
-def _orbit_notes(cameras: Camera, up: torch.Tensor) -> tuple[str, ...]:
+def _orbit_notes(cameras: Camera, up: Tensor) -> tuple[str, ...]:
     gap = 360 - math.degrees(circle_of(cameras, up).covered)
     if gap <= WIDEST_GAP_DEG:
         return ()
