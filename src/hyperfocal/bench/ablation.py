@@ -16,8 +16,8 @@ from ..progress import Progress
 from ..reconstruct import ReconstructConfig, reconstruct
 from ..reconstruct.config import PRESETS
 from ..render import render
-from ..scene import Photograph, Scene
-from ..sfm import estimate_poses
+from ..scene import Photograph, Scene, split_views
+from ..sfm import estimate_poses, triangulate_points
 from .config import BenchConfig
 from .harness import Cell
 from .quality import EVAL_EVERY, SEEDS, data_folder, held_out_photographs, judge
@@ -78,6 +78,12 @@ def adjusted_psnr_db(gaussians: Gaussians, photographs: tuple[Photograph, ...]) 
 
 @cache
 def _posed(folder: Path, progress: Progress) -> Scene:
-    scene = read_scene(folder)
-    # Cameras once for all rows; reading them again costs minutes and adds noise.
-    return scene if scene.posed_views else estimate_poses(scene, config=ReconstructConfig().sfm, progress=progress)
+    """Return the scene with cameras and points: once for all rows, as finding them again costs minutes and adds noise."""
+    scene, sfm = read_scene(folder), ReconstructConfig().sfm
+    if not scene.posed_views:
+        scene = estimate_poses(scene, config=sfm, progress=progress)
+    if scene.points is None:
+        training, _ = split_views(scene.posed_views, EVAL_EVERY)
+        seen = triangulate_points(replace(scene, views=training), config=sfm, progress=progress)
+        scene = replace(scene, points=seen.points)
+    return scene
