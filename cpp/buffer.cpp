@@ -10,10 +10,16 @@
 #ifdef _WIN32
 #include <malloc.h>
 #else
+#include <pthread.h>
 #include <sys/mman.h>
 #endif
 #ifdef __GLIBC__
 #include <malloc.h>
+#endif
+#ifdef __SANITIZE_ADDRESS__
+#include <sanitizer/asan_interface.h>
+
+#include <cstring>
 #endif
 
 namespace hyperfocal {
@@ -40,7 +46,18 @@ void* allocate(size_t bytes) {
     return block;
 }
 
-void release(void* block) {
+// What AddressSanitizer cannot see for itself, as blocks are larger than asked for and change hands: only the first `bytes`
+// may be touched, and they hold nothing yet (all bits set is not a number).
+void guard([[maybe_unused]] void* block, [[maybe_unused]] size_t bytes, [[maybe_unused]] size_t capacity) {
+#ifdef __SANITIZE_ADDRESS__
+    ASAN_UNPOISON_MEMORY_REGION(block, bytes);
+    std::memset(block, 0xFF, bytes);
+    ASAN_POISON_MEMORY_REGION(static_cast<char*>(block) + bytes, capacity - bytes);
+#endif
+}
+
+void release(void* block, size_t capacity) {
+    guard(block, capacity, capacity);
 #ifdef _WIN32
     _aligned_free(block);
 #else
@@ -67,6 +84,12 @@ Store& the_store() {
     return *store;
 }
 
+#ifndef _WIN32
+// A child forked while another thread holds the mutex would wait for it for ever: nobody forks meanwhile.
+[[maybe_unused]] const int at_fork =
+    pthread_atfork([] { the_store().mutex.lock(); }, [] { the_store().mutex.unlock(); }, [] { the_store().mutex.unlock(); });
+#endif
+
 }  // namespace
 
 RawBuffer::RawBuffer(size_t bytes) {
@@ -87,18 +110,21 @@ RawBuffer::RawBuffer(size_t bytes) {
             capacity_ = store.kept[best].capacity;
             store.bytes -= capacity_;
             store.kept.erase(store.kept.begin() + static_cast<std::ptrdiff_t>(best));
+            guard(data_, bytes, capacity_);
             return;
         }
     }
     data_ = allocate(capacity_);
+    guard(data_, bytes, capacity_);
 }
 
 RawBuffer::~RawBuffer() {
     if (!data_) return;
     if (capacity_ < kSmall || capacity_ > kKeptBytes) {
-        release(data_);
+        release(data_, capacity_);
         return;
     }
+    guard(data_, 0, capacity_);
     Store& store = the_store();
     std::lock_guard<std::mutex> hold(store.mutex);
     store.kept.push_back({data_, capacity_, ++store.returns});
@@ -106,7 +132,7 @@ RawBuffer::~RawBuffer() {
     // While a scene grows, every step wants blocks a little larger than the last: what nobody took for long goes.
     while (store.bytes > kKeptBytes || store.kept.size() > kKeptBlocks ||
            store.returns - store.kept.front().returned > kIdleReturns) {
-        release(store.kept.front().block);
+        release(store.kept.front().block, store.kept.front().capacity);
         store.bytes -= store.kept.front().capacity;
         store.kept.erase(store.kept.begin());
     }
@@ -121,7 +147,7 @@ size_t release_memory() {
         freed.swap(store.kept);
         bytes = std::exchange(store.bytes, 0);
     }
-    for (const Kept& old : freed) release(old.block);
+    for (const Kept& old : freed) release(old.block, old.capacity);
 #ifdef __GLIBC__
     malloc_trim(0);  // blocks of up to 32 MiB come from malloc's heap, which would keep them in its turn
 #endif

@@ -99,14 +99,15 @@ struct Pool {
 // Never destroyed: sleeping workers must not outlive what they sleep on.
 std::atomic<Pool*> the_pool{nullptr};
 
+#ifndef _WIN32
+// A forked child inherits no workers: it gets a pool of its own and leaves the old one be. (Registered before main, not at
+// the first use: a child forked in the middle of that would wait for its end for ever.)
+[[maybe_unused]] const int at_fork = pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); });
+#endif
+
 Pool& pool() {
     Pool* existing = the_pool.load(std::memory_order_acquire);
     if (existing) return *existing;
-#ifndef _WIN32
-    static std::once_flag once;
-    // A forked child inherits no workers: it gets a pool of its own and leaves the old one be.
-    std::call_once(once, [] { pthread_atfork(nullptr, nullptr, [] { the_pool.store(nullptr); }); });
-#endif
     auto* fresh = new Pool;
     if (the_pool.compare_exchange_strong(existing, fresh)) return *fresh;
     delete fresh;
