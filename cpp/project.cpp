@@ -24,8 +24,22 @@ HF_INLINE void colors_of(const ViewInputs& view, const Group& g, const float (&c
     for (int c = 0; c < 3; ++c) {
         F16 value = splat(0.5f);
         for (int k = 0; k < used; ++k) value = fma(basis[k], coefficients[3 * k + c], value);
-        color[c] = max(splat(0.0f), value);  // in this order max passes a NaN on, to be culled
+        // What is not a finite number stays none, to be culled: of minus infinity max would make a black Gaussian, whose
+        // gradient (zero times infinity) is NaN. The difference is zero otherwise.
+        color[c] = max(splat(0.0f), value) + (value - value);
     }
+}
+
+// A feature that is no finite number would poison the gradients of all that share a pixel with it.
+HF_INLINE M16 finite_features(const ViewInputs& view, int64_t first, int count) {
+    uint32_t bits = 0;
+    for (int i = 0; i < count; ++i) {
+        const float* values = view.features + (first + i) * view.channels;
+        float nothing = 0.0f;  // or NaN
+        for (int k = 0; k < view.channels; ++k) nothing += values[k] - values[k];
+        bits |= uint32_t(nothing == 0.0f) << i;
+    }
+    return mask_of_bits(bits);
 }
 
 }  // namespace
@@ -75,6 +89,7 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
                 F16 color[3];
                 colors_of(view, g, center, first, count, color);
                 visible = visible & finite(color[0]) & finite(color[1]) & finite(color[2]);
+                if (view.features) visible = visible & finite_features(view, first, count);
                 radius = zero_unless(visible, max(half_width, half_height));
 
                 // Pixel centres within the bounding box, a little widened against rounding; then their tiles.
