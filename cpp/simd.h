@@ -46,6 +46,7 @@ constexpr int kRegisters = kLanes / kNative;
 #ifndef HYPERFOCAL_PLAIN_VECTORS
 typedef float NativeF __attribute__((vector_size(4 * kNative)));
 typedef int32_t NativeI __attribute__((vector_size(4 * kNative)));
+typedef uint32_t NativeU __attribute__((vector_size(4 * kNative)));
 #else
 struct NativeI {
     int32_t e[kNative];
@@ -191,14 +192,26 @@ HF_BINARY(F16, +)
 HF_BINARY(F16, -)
 HF_BINARY(F16, *)
 HF_BINARY(F16, /)
-HF_BINARY(I16, +)
-HF_BINARY(I16, -)
 HF_BINARY(I16, &)
 HF_BINARY(I16, |)
 HF_BINARY(I16, ^)
-HF_BINARY(I16, *)
 HF_BINARY(I16, <<)
 #undef HF_BINARY
+// These wrap around, which of signed numbers only the processor promises, not the language: hashes and the bits of lanes
+// that hold no number are meant to.
+#ifdef HYPERFOCAL_PLAIN_VECTORS
+typedef NativeI NativeU;  // whose operators wrap
+#endif
+#define HF_WRAPPING(operation)                                                       \
+    HF_INLINE I16 operator operation(I16 a, I16 b) {                                 \
+        I16 x;                                                                       \
+        HF_EACH x.r[i] = NativeI(NativeU(a.r[i]) operation NativeU(b.r[i]));         \
+        return x;                                                                    \
+    }
+HF_WRAPPING(+)
+HF_WRAPPING(-)
+HF_WRAPPING(*)
+#undef HF_WRAPPING
 // x >> n as if x were unsigned.
 HF_INLINE I16 shift_right(I16 x, int n) {
     const I16 kept = splat(int32_t(0xFFFFFFFFu >> n));
