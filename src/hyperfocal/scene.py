@@ -51,7 +51,7 @@ class View:
     distortion: Distortion | None = None
     """None is an ideal pinhole."""
     mask: Path | Mask | None = None
-    """True (or non-zero in the file) where the photograph counts."""
+    """True (or non-zero in the file) where the photograph counts; the other way round if `mask_is_inverted`."""
     exif: Exif = field(default_factory=Exif)
     orientation: int = 1
     """How the stored pixels of a file (and of its mask) are turned when decoded: an EXIF orientation, 1 to 8.
@@ -62,6 +62,8 @@ class View:
     """Measured or estimated by whoever made the source."""
     time_s: float | None = None
     """When a frame of a video was taken, from the start of the video."""
+    mask_is_inverted: bool = False
+    """The mask marks what does not count."""
 
 
 @dataclass(frozen=True)

@@ -1,6 +1,7 @@
 """cameras.json: posed cameras with their photographs' names, the file that result folders carry.
 
     {"axes": "opencv", "units": "metres" | "scene",
+     "kind": "photographs",                optional: "photographs", "video" or "focal_stack"
      "metres_per_unit": number | null,        optional
      "up": [x, y, z] | null,                  optional, unit vector against gravity
      "photographs": "folder",                 optional, relative to the file or absolute; default "images", then "."
@@ -9,7 +10,10 @@
                 "world_to_camera": [4 rows of 4],
                 "distortion": {"model": "opencv" | "full_opencv" | "fisheye", "coefficients": [...]},   optional
                 "orientation": 1,             optional, EXIF orientation in which the pixels are meant
-                "mask": "file"}]}             optional, relative to the JSON file or absolute
+                "mask": "file",               optional, relative to the JSON file or absolute
+                "mask_is_inverted": false,    optional, true if the mask marks what does not count
+                "depth": {"file": "file", "units_per_step": 0.001, "kind": "z" | "ray_distance"},   optional, as mask
+                "time_s": 0.5}]}              optional, of a frame of a video
 
 `read_scene` reads it only when it is named itself: a folder of photographs stays a folder of photographs.
 """
@@ -25,10 +29,12 @@ from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError
 from ..files import write_text
-from ..scene import Scene, View
+from ..scene import DepthFile, Scene, View
 from ..transforms import rigid
 from .listed import path_inside, some_of
 from .poses import nearest_rotation
+
+_KINDS = ("photographs", "video", "focal_stack")
 
 
 def read_cameras_json(path: Path) -> Scene | None:
@@ -67,12 +73,17 @@ def read_cameras_json(path: Path) -> Scene | None:
     notes = (f"{len(missing)} of {len(views)} photographs are not in {folder}: {some_of(missing)}.",) if missing else ()
     metres = 1.0 if content.get("units") == "metres" else content.get("metres_per_unit")
     up = content.get("up")
+    kind = content.get("kind", "photographs")
+    if kind not in _KINDS:
+        raise BadInputError(f'{path} has "kind": {kind!r}; expected one of {", ".join(_KINDS)}.')
     try:
         return Scene(
             source=path,
             views=tuple(sorted(views, key=lambda view: view.name)),
             metres_per_unit=None if metres is None else float(metres),
             up=None if up is None else (float(up[0]), float(up[1]), float(up[2])),
+            kind=kind,
+            format="cameras.json",
             notes=notes,
         )
     except (TypeError, ValueError, IndexError) as error:
@@ -93,6 +104,8 @@ def write_cameras_json(path: Path, scene: Scene) -> None:
         "metres_per_unit": scene.metres_per_unit,
         "up": scene.up,
     }
+    if scene.kind != "photographs":
+        content["kind"] = scene.kind
     if folders and folders[0] is not None and all(folder == folders[0] for folder in folders):
         content["photographs"] = str(folders[0])
     content["views"] = [_entry(view) for view in views]
@@ -122,8 +135,19 @@ def _entry(view: View) -> dict[str, Any]:
         entry["distortion"] = {"model": view.distortion.model, "coefficients": list(view.distortion.coefficients)}
     if isinstance(view.mask, Path):
         entry["mask"] = str(view.mask.absolute())
+        if view.mask_is_inverted:
+            entry["mask_is_inverted"] = True
     if view.orientation != 1:
         entry["orientation"] = view.orientation
+    if view.depth is not None:
+        depth = view.depth
+        entry["depth"] = {
+            "file": str(depth.path.absolute()),
+            "units_per_step": depth.units_per_step,
+            "kind": depth.kind,
+        }
+    if view.time_s is not None:
+        entry["time_s"] = view.time_s
     return entry
 
 
@@ -165,7 +189,22 @@ def _view(entry: dict[str, Any], folder: Path, path: Path) -> View:
     )
     name = str(entry["image"])
     image = path_inside(folder, name, path)
-    mask = entry.get("mask")
+    mask, time_s = entry.get("mask"), entry.get("time_s")
     return View(
-        name, image, camera, distortion, None if mask is None else path.parent / str(mask), orientation=orientation
+        name,
+        image,
+        camera,
+        distortion,
+        None if mask is None else path.parent / str(mask),
+        orientation=orientation,
+        depth=_depth(entry["depth"], path) if entry.get("depth") is not None else None,
+        time_s=None if time_s is None else float(time_s),
+        mask_is_inverted=bool(entry.get("mask_is_inverted", False)),
     )
+
+
+def _depth(entry: dict[str, Any], path: Path) -> DepthFile:
+    units, kind = float(entry["units_per_step"]), entry.get("kind", "z")
+    if not (math.isfinite(units) and units > 0) or kind not in ("z", "ray_distance"):
+        raise ValueError(f"depth needs positive units_per_step and the kind z or ray_distance, got {entry}")
+    return DepthFile(path.parent / str(entry["file"]), units, kind)

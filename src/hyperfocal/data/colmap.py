@@ -10,8 +10,7 @@ from ..scene import PointCloud, Scene
 from ..transforms import rigid, rotation_from_quaternion
 from .colmap_cameras import LENSES, Lens
 from .colmap_files import CameraRecord, ImageRecord, read_cameras, read_images, read_points
-from .listed import Listed, found_views, path_inside
-from .photographs import find_mask
+from .listed import Listed, find_mask, found_views, path_inside
 
 _MODEL_FOLDERS = ("sparse/0", "sparse", "colmap/sparse/0", "colmap/sparse", ".")
 
@@ -45,7 +44,7 @@ def read_colmap(path: Path) -> Scene | None:
         positions, colors = torch.from_numpy(read[0]).float(), torch.from_numpy(read[1]).float() / 255
         finite = positions.isfinite().all(1)
         points = PointCloud(positions[finite], colors[finite])
-    return Scene(source=path, views=views, points=points, notes=notes)
+    return Scene(source=path, views=views, points=points, format="a COLMAP model", notes=notes)
 
 
 def _is_model(folder: Path) -> bool:

@@ -2,13 +2,15 @@
 
 from collections import Counter
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path, PurePosixPath
 
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError
-from ..scene import View
-from .images import ImageHeader, read_header
+from ..scene import DepthFile, View
+from .image_header import ImageHeader
+from .images import PHOTOGRAPH_SUFFIXES, read_header
 
 
 @dataclass(frozen=True)
@@ -21,6 +23,7 @@ class Listed:
     """None only for a photograph that does not exist."""
     distortion: Distortion | None = None
     mask: Path | None = None
+    depth: DepthFile | None = None
 
 
 def path_inside(folder: Path, name: str, listed_in: Path) -> Path:
@@ -37,6 +40,58 @@ def path_inside(folder: Path, name: str, listed_in: Path) -> Path:
             "folder are read: move the photographs there and make the names relative."
         )
     return folder.joinpath(*parts)
+
+
+def photographs_named(label: str, folder: Path) -> Path:
+    """Return the photograph that a program calls `label`, with or without its suffix, in `folder` or its `images`.
+
+    Where there is none, a path where it could be.
+
+    Raises:
+        BadInputError: several photographs fit, or the label is no name.
+    """
+    name = label.replace("\\", "/").rsplit("/", 1)[-1]  # some programs write where the file was on another machine
+    if not name or "\0" in name or name == "..":
+        raise BadInputError(f"A camera has the name {label!r}, which is no photograph's. Export the cameras again.")
+    for place in (folder, folder / "images"):
+        by_name, by_stem = _names_in(place, place.stat().st_mtime_ns if place.is_dir() else 0)
+        for fits in (by_name.get(name.casefold(), ()), by_stem.get(name.casefold(), ())):
+            if len(fits) > 1:
+                files = some_of([file.name for file in fits])
+                raise BadInputError(f"The camera {label} could be any of {files} in {place}. Keep one of them.")
+            if fits:
+                return fits[0]
+    return folder / "images" / name
+
+
+@lru_cache(maxsize=4)
+def _names_in(folder: Path, _changed: int) -> tuple[dict[str, list[Path]], dict[str, list[Path]]]:
+    """Return the photographs of a folder by name and by name without suffix, in lower case."""
+    by_name, by_stem = {}, {}
+    for file in photographs_in(folder):
+        by_name.setdefault(file.name.casefold(), []).append(file)
+        by_stem.setdefault(file.stem.casefold(), []).append(file)
+    return by_name, by_stem
+
+
+def photographs_in(folder: Path, suffixes: frozenset[str] = PHOTOGRAPH_SUFFIXES) -> list[Path]:
+    """Return the photographs directly in a folder by name; hidden files are somebody's housekeeping."""
+    if not folder.is_dir():
+        return []
+    return sorted(
+        file
+        for file in folder.iterdir()
+        if file.suffix.lower() in suffixes and not file.name.startswith(".") and file.is_file()
+    )
+
+
+def find_mask(image: Path) -> Path | None:
+    """Return the mask of a photograph, `masks/NAME.png` or `masks/STEM.png` beside it or its folder, if any."""
+    for folder in (image.parent / "masks", image.parent.parent / "masks"):
+        for name in (f"{image.name}.png", f"{image.stem}.png"):
+            if (folder / name).is_file():
+                return folder / name
+    return None
 
 
 def found_views(entries: list[Listed], listed_in: Path) -> tuple[tuple[View, ...], tuple[str, ...]]:
@@ -59,7 +114,9 @@ def found_views(entries: list[Listed], listed_in: Path) -> tuple[tuple[View, ...
         if mask is not None and not mask.is_file():
             without_mask.append(entry.name)
             mask = None
-        views.append(View(entry.name, entry.image, camera, entry.distortion, mask, header.exif, orientation))
+        views.append(
+            View(entry.name, entry.image, camera, entry.distortion, mask, header.exif, orientation, entry.depth)
+        )
     if not views:
         expected = f", such as {entries[0].image}" if entries else ""
         raise BadInputError(

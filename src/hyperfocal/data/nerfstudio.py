@@ -11,8 +11,9 @@ import torch
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError
-from ..scene import Scene
+from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid
+from .depth_files import MILLIMETRES
 from .images import read_header
 from .listed import Listed, found_views, path_inside, some_of
 from .ply_points import read_ply_points
@@ -25,6 +26,8 @@ _INTRINSIC_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "k3", "k4",
 
 def read_nerfstudio(path: Path) -> Scene | None:
     """Return the scene of a transforms.json (or transforms_train.json), or None if there is none.
+
+    Of Blender scenes with splits only the training split is read: what is published for testing must not be fitted.
 
     Poses are turned from OpenGL to OpenCV axes; the world stays the file's: with `applied_transform`, that is the frame
     after it. Scenes without `applied_transform` have z upwards by the convention of the tools that write them.
@@ -54,7 +57,8 @@ def read_nerfstudio(path: Path) -> Scene | None:
         values = {key: frame.get(key, content.get(key)) for key in _INTRINSIC_KEYS}
         camera = _camera(values, world_to_camera, image, where)
         mask = path_inside(file.parent, frame["mask_path"], file) if isinstance(frame.get("mask_path"), str) else None
-        entries.append(Listed(name, image, camera, _distortion(values, where), mask))
+        depth = _depth(frame, content, file)
+        entries.append(Listed(name, image, camera, _distortion(values, where), mask, depth))
     views, notes = found_views(entries, file)
     if repaired:
         notes += (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
@@ -65,7 +69,41 @@ def read_nerfstudio(path: Path) -> Scene | None:
         if points is None:
             notes += (f"The points file {ply} named in {file.name} does not exist; the scene has no points.",)
     up = None if "applied_transform" in content else (0.0, 0.0, 1.0)
-    return Scene(source=path, views=views, points=points, up=up, notes=notes)
+    is_blender = file.name == "transforms_train.json"
+    if is_blender and (others := [f"transforms_{s}.json" for s in ("val", "test") if _beside(file, s).is_file()]):
+        notes += (
+            f"{' and '.join(others)} beside {file.name} were not read, so that nothing published for testing is "
+            "fitted. Name one of them to read its photographs.",
+        )
+    kind = "a Blender scene (transforms_train.json)" if is_blender else "transforms.json of nerfstudio or instant-ngp"
+    return Scene(source=path, views=views, points=points, up=up, format=kind, notes=notes)
+
+
+def _beside(file: Path, split: str) -> Path:
+    return file.with_name(f"transforms_{split}.json")
+
+
+def _depth(frame: dict[str, Any], content: dict[str, Any], file: Path) -> DepthFile | None:
+    """Return the depth map of a frame: nerfstudio's depth_file_path or instant-ngp's depth_path, None without.
+
+    Pictures hold thousandths of a unit (nerfstudio's depth_unit_scale_factor), or "integer_depth_scale" of instant-ngp;
+    .npy and .exr hold units.
+    """
+    name = frame.get("depth_file_path", frame.get("depth_path"))
+    if not isinstance(name, str):
+        return None
+    depth = path_inside(file.parent, name, file)
+    if not depth.is_file():
+        return None
+    if depth.suffix.lower() in {".npy", ".exr"}:
+        return DepthFile(depth, 1.0)
+    if "depth_file_path" in frame or content.get("integer_depth_scale") is None:
+        return DepthFile(depth, MILLIMETRES)
+    step = _number(content, "integer_depth_scale", str(file))
+    if step <= 0:
+        raise BadInputError(f"The integer_depth_scale of {file} is {step:g}; it must be positive.")
+    # Along the axis, too: instant-ngp multiplies it by a ray whose z is 1.
+    return DepthFile(depth, step)
 
 
 def _transforms_file(path: Path) -> Path | None:

@@ -70,8 +70,10 @@ def load_mask(view: View, image: Image) -> Mask:
     if view.mask is None:
         return torch.ones(image.shape[:2], dtype=torch.bool)
     if isinstance(view.mask, torch.Tensor):
-        return fitting_mask(view.mask, image, f"the mask of {view.name}")
-    return fitting_mask(decode_mask(view.mask, view.orientation), image, str(view.mask))
+        mask = fitting_mask(view.mask, image, f"the mask of {view.name}")
+    else:
+        mask = fitting_mask(decode_mask(view.mask, view.orientation), image, str(view.mask))
+    return ~mask if view.mask_is_inverted else mask
 
 
 def fitting_mask(mask: Bool[Tensor, "mask_h mask_w"], image: Image, described: str) -> Mask:
