@@ -104,16 +104,18 @@ def _blocks(pairs: Pairs) -> Iterator[Pairs]:
         yield block
 
 
-def verified_matches(path: Path, count: int) -> np.ndarray:
-    """Return the number of verified matches between every two of `count` photographs, [count, count]."""
+def verified_matches(path: Path) -> dict[tuple[int, int], np.ndarray]:
+    """Return the [m, 2] numbers of matching features of every pair of photographs (i < j) that has verified matches."""
     colmap = pycolmap()
-    inliers = np.zeros((count, count), dtype=int)
+    found = {}
     with colmap.Database.open(str(path)) as database:
         numbers, geometries = database.read_two_view_geometries()
         for number, geometry in zip(numbers, geometries, strict=True):
             i, j = colmap.pair_id_to_image_pair(number)
-            inliers[i - 1, j - 1] = inliers[j - 1, i - 1] = len(geometry.inlier_matches)
-    return inliers
+            inliers = np.asarray(geometry.inlier_matches).reshape(-1, 2)
+            if len(inliers):
+                found[min(i, j) - 1, max(i, j) - 1] = inliers if i < j else inliers[:, ::-1]
+    return found
 
 
 def _name(position: int) -> str:

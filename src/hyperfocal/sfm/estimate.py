@@ -11,22 +11,19 @@ import torch
 
 from ..camera import Camera
 from ..data.colmap_cameras import LENSES
+from ..data.listed import some_of
 from ..errors import BadInputError, NothingUsableError
 from ..progress import Progress, silent
 from ..protocols import Matcher
 from ..scene import Scene, View
 from ..shapes import Mask
-from .cameras import shared_cameras
+from .attempt import FEWEST, Attempt, Workshop
+from .capture import with_capture
 from .config import SfmConfig
-from .custom_matches import match_with
-from .database import match_pairs, verified_matches, verify_pairs, write_database
 from .failures import failure_notes
-from .features import find_features
-from .native import pycolmap, run
-from .pairs import pairs_of_photographs
 from .points import point_cloud
-
-_FEWEST = 3
+from .reasons import STILL, reason, without_parallax
+from .tries import is_good, tries
 
 
 def estimate_poses(
@@ -35,6 +32,7 @@ def estimate_poses(
     config: SfmConfig | None = None,
     masks: Mapping[str, Mask] | None = None,
     matcher: Matcher | None = None,
+    learned: Matcher | None = None,
     progress: Progress = silent,
     workspace: Path | None = None,
 ) -> Scene:
@@ -43,111 +41,109 @@ def estimate_poses(
     All views stay in the scene; those that could not be placed have no camera, and the notes say which and why. World
     frame and scale are arbitrary. Photographs are used with their lens distortion, which is estimated too.
 
+    Where too few can be placed, it is tried again (see `SfmConfig.retry`); the first good result counts, else the best.
+
     Args:
         scene: At least 3 photographs of one place from different viewpoints.
         config: Settings; None for the defaults.
         masks: By view name: features are taken only where the mask is True (in addition to the views' own masks).
         matcher: Finds correspondences in place of SIFT.
+        learned: Finds correspondences in the last try, where SIFT placed too few.
         progress: Told about features, matches and placed photographs.
         workspace: Folder to keep pycolmap's database and models in; None uses a temporary one.
 
     Raises:
         BadInputError: fewer than 3 photographs, or one's mask has the wrong size.
-        NothingUsableError: fewer than 3 photographs could be placed; says why.
+        NothingUsableError: fewer than 3 photographs could be placed, or all were taken from one place; says why.
     """
-    if len(scene.views) < _FEWEST:
+    if scene.kind == "focal_stack":
+        raise NothingUsableError(f"The camera poses of {scene.source} could not be found: {STILL}")
+    if len(scene.views) < FEWEST:
         raise BadInputError(
             f"{scene.source} holds {len(scene.views)} photograph{'s' * (len(scene.views) != 1)}; finding camera poses "
-            f"needs at least {_FEWEST}, of the same place from different viewpoints."
+            f"needs at least {FEWEST}, of the same place from different viewpoints."
         )
+    config, notes = with_capture(scene, config or SfmConfig())
     with ExitStack() as stack:
         folder = workspace or Path(stack.enter_context(TemporaryDirectory(prefix="hyperfocal-sfm-")))
         folder.mkdir(parents=True, exist_ok=True)
-        return _estimate(scene, config or SfmConfig(), masks or {}, matcher, progress, folder)
+        (folder / "database.db").unlink(missing_ok=True)
+        workshop = Workshop(scene, masks or {}, folder, progress)
+        attempt, tried = _best(workshop, config, matcher, learned)
+    return _placed(scene, attempt, (*notes, *tried))
 
 
-def _estimate(
-    scene: Scene,
-    config: SfmConfig,
-    masks: Mapping[str, Mask],
-    matcher: Matcher | None,
-    progress: Progress,
-    folder: Path,
-) -> Scene:
-    """Run features, matching and mapping in a folder."""
-    found = find_features(scene.views, config, masks, progress)
-    views, features = found.views, found.features
-    if len(views) < _FEWEST:
-        raise BadInputError(f"Only {len(views)} photographs of {scene.source} can be used. {' '.join(found.notes)}")
-    pairs = pairs_of_photographs(features, config)
-    database = folder / "database.db"
-    database.unlink(missing_ok=True)
-    cameras, camera_of = shared_cameras(views, features, config)
-    if matcher is None:
-        write_database(database, features, cameras, camera_of)
-        match_pairs(database, pairs, config, progress)
-    else:
-        features, correspondences = match_with(matcher, views, pairs, config, masks, progress)
-        write_database(database, features, cameras, camera_of)
-        verify_pairs(database, correspondences, config, progress)
-    matches = verified_matches(database, len(views))
-    model = _map(database, folder / "models", len(views), config, progress)
-    placed = {} if model is None else {number - 1: image for number, image in model.images.items() if image.has_pose}
-    counts = [len(one.keypoints) for one in features]
-    notes = (*found.notes, *failure_notes([view.name for view in views], counts, matches, set(placed)))
-    if model is None or len(placed) < _FEWEST:
+def _best(
+    workshop: Workshop, config: SfmConfig, matcher: Matcher | None, learned: Matcher | None
+) -> tuple[Attempt, tuple[str, ...]]:
+    """Return the first good attempt, else the one that places most, and a note on what was tried."""
+    ways = tries(config, len(workshop.scene.views), sift=matcher is None, learned=learned is not None)
+    best: Attempt | None = None
+    outcomes = []
+    for number, way in enumerate(ways):
+        if number > 0:
+            workshop.progress(f"Few photographs were placed. Trying {way.name}", number, len(ways))
+        attempt = workshop.attempt(way.config, learned if way.learned else matcher)
+        if (why := without_parallax(attempt)) is not None:
+            raise NothingUsableError(f"The camera poses of {workshop.scene.source} could not be found. {why}")
+        outcomes.append(f"{way.name}: {len(attempt.placed)}")
+        if best is None or len(attempt.placed) > len(best.placed):
+            best = attempt
+        if is_good(set(attempt.placed), attempt.matches):
+            break
+    assert best is not None, "the configured way is always tried"
+    if len(outcomes) == 1:
+        return best, ()
+    note = f"Photographs placed, of {len(best.views)}, by {'; '.join(outcomes)}. The best is used."
+    if learned is None and not is_good(set(best.placed), best.matches):
+        note += " Learned features were not tried: no matcher with weights is at hand."
+    return best, (note,)
+
+
+def _placed(scene: Scene, attempt: Attempt, notes: tuple[str, ...]) -> Scene:
+    """Return the scene with what an attempt found.
+
+    Raises:
+        NothingUsableError: that is less than 3 photographs.
+    """
+    views, placed = attempt.views, attempt.placed
+    counts = [len(one.keypoints) for one in attempt.features]
+    missing = failure_notes([view.name for view in views], counts, attempt.matches, set(placed))
+    notes = (*attempt.notes, *notes, *missing, *_other_models(attempt))
+    if len(placed) < FEWEST:
         raise NothingUsableError(
             f"The camera poses of {scene.source} could not be found: {len(placed)} of {len(scene.views)} photographs "
-            f"could be placed, at least {_FEWEST} are needed. {' '.join(notes)} Take sharp photographs of one place "
-            "with much overlap while moving sideways, not only turning; for frames of a video, try sequential matching."
+            f"could be placed, at least {FEWEST} are needed. {reason(attempt)} {' '.join(notes)}"
         )
+    model = attempt.models[0]
     known = {views[i].name: _posed(views[i], image, model.cameras[image.camera_id]) for i, image in placed.items()}
     return replace(
         scene,
         views=tuple(known.get(view.name, replace(view, camera=None, distortion=None)) for view in scene.views),
-        points=point_cloud(model, features),
+        points=point_cloud(model, attempt.features),
         metres_per_unit=None,
         up=None,
         notes=(*scene.notes, *notes),
     )
 
 
-def _map(database: Path, models: Path, photographs: int, config: SfmConfig, progress: Progress) -> Any | None:
-    """Return the model with the most photographs, None if there is none."""
-    colmap = pycolmap()
-    options = colmap.IncrementalPipelineOptions(
-        min_model_size=_FEWEST,
-        max_num_models=10,
-        num_threads=config.threads or -1,
-        random_seed=config.seed,
-        extract_colors=False,  # ours come with the features: pycolmap would decode all photographs again
+def _other_models(attempt: Attempt) -> tuple[str, ...]:
+    """Return a note about groups of photographs that fit together but not with the largest."""
+    others = []
+    for model in attempt.models[1:]:
+        names = [
+            attempt.views[number - 1].name
+            for number, image in sorted(model.images.items())
+            if image.has_pose and number - 1 not in attempt.placed
+        ]
+        if len(names) >= FEWEST:
+            others.append(f"{len(names)} ({some_of(names)})")
+    if not others:
+        return ()
+    return (
+        f"The photographs fall into separate groups; the largest, of {len(attempt.placed)}, is used. Others that fit "
+        f"together: {'; '.join(others)}. Photographs that show two groups at once would join them.",
     )
-    models.mkdir(exist_ok=True)
-    placed = 0
-
-    def count() -> None:
-        nonlocal placed
-        placed += 1
-
-    def start() -> None:
-        nonlocal placed
-        placed = 2
-
-    found = run(
-        lambda token: colmap.incremental_mapping(
-            str(database),
-            str(models),
-            str(models),
-            options,
-            initial_image_pair_callback=start,
-            next_image_callback=count,
-            cancellation_token=token,
-        ),
-        lambda: progress("Placing cameras", min(placed, photographs), photographs),
-    )
-    progress("Placing cameras", photographs, photographs)
-    models_found: list[Any] = sorted(found.values(), key=lambda model: (model.num_reg_images(), model.num_points3D()))
-    return models_found[-1] if models_found else None
 
 
 def _posed(view: View, image: Any, camera: Any) -> View:

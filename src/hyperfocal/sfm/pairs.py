@@ -2,6 +2,7 @@
 
 from itertools import combinations
 
+import numpy as np
 import torch
 
 from ..camera import Camera
@@ -13,17 +14,37 @@ Pairs = list[tuple[int, int]]
 # Comparing all pairs of this many photographs takes about a minute on two cores.
 _ALL_PAIRS_UP_TO = 60
 _SIMILAR = 20
+# Partners by likeness where most pairs come from order or place: enough to close loops.
+_REVISITED = 5
+# Photographs of a drone overlap by 60 to 80 % along and across its lines, so each sees some 20 others.
+_NEAREST = 20
 _NEIGHBOURS = 3
 
 
-def pairs_of_photographs(features: list[Features], config: SfmConfig) -> Pairs:
-    """Return the pairs that a configuration asks for."""
-    count = len(features)
-    if config.matching == "sequential":
-        return _neighbours(count, config.sequential_overlap)
-    if config.matching == "exhaustive" or count <= _ALL_PAIRS_UP_TO:
-        return list(combinations(range(count), 2))
-    return sorted({*_similar(features), *_neighbours(count, _NEIGHBOURS)})
+def pairs_of_photographs(features: list[Features], config: SfmConfig, places: np.ndarray | None = None) -> Pairs:
+    """Return the pairs that a configuration asks for.
+
+    Args:
+        features: Of the photographs.
+        config: `matching` and `sequential_overlap` are used.
+        places: [n, 2 or 3] metres, for "nearby"; NaN where unknown.
+    """
+    count, overlap = len(features), config.sequential_overlap
+    match config.matching:
+        case "sequential":
+            return _neighbours(count, overlap)
+        case "revisiting":
+            return sorted({*_neighbours(count, overlap), *_similar(features, _REVISITED)})
+        case "loop":
+            return sorted({*_neighbours(count, overlap), *_closing(count, overlap), *_similar(features, _REVISITED)})
+        case "nearby" if places is not None:
+            return sorted({*_nearest(places, _NEAREST), *_similar(features, _REVISITED)})
+        case "exhaustive":
+            return list(combinations(range(count), 2))
+        case _ if count <= _ALL_PAIRS_UP_TO:
+            return list(combinations(range(count), 2))
+        case _:
+            return sorted({*_similar(features, _SIMILAR), *_neighbours(count, _NEIGHBOURS)})
 
 
 def pairs_of_cameras(cameras: list[Camera], partners: int = 10) -> Pairs:
@@ -55,8 +76,25 @@ def _neighbours(count: int, overlap: int) -> Pairs:
     return sorted((i, i + step) for step in steps for i in range(count - step))
 
 
-def _similar(features: list[Features]) -> Pairs:
-    """Return each photograph with the 20 that share most of its largest features.
+def _closing(count: int, overlap: int) -> Pairs:
+    """Return the pairs across the seam of a closed walk: its last photographs with its first."""
+    seam = {(j, i) for i in range(count - overlap, count) for j in range(i + overlap - count + 1) if 0 <= j < i}
+    return sorted(seam)
+
+
+def _nearest(places: np.ndarray, partners: int) -> Pairs:
+    """Return each photograph with the `partners` nearest; of unknown places only neighbours by name."""
+    pairs = set()
+    for i, place in enumerate(places):
+        distance = np.linalg.norm(places - place, axis=1)
+        distance[i] = np.nan
+        order = [int(j) for j in np.argsort(distance)[:partners] if np.isfinite(distance[j])]
+        pairs |= {(min(i, j), max(i, j)) for j in order}
+    return sorted(pairs | {*_neighbours(len(places), _NEIGHBOURS)})
+
+
+def _similar(features: list[Features], partners: int) -> Pairs:
+    """Return each photograph with the `partners` that share most of its largest features.
 
     Source: Wu 2013, "Towards linear-time incremental structure from motion", section 4: features of the top scales tell
     whether two photographs overlap at a fraction of the cost of all features.
@@ -74,7 +112,7 @@ def _similar(features: list[Features]) -> Pairs:
         best, partner = similarity.max(1)
         mutual = similarity.max(0).indices[partner] == torch.arange(len(best))
         shared[i, j] = shared[j, i] = (mutual & (best > 0.85)).sum()
-    ranked = shared.argsort(dim=1, descending=True, stable=True)[:, :_SIMILAR]
+    ranked = shared.argsort(dim=1, descending=True, stable=True)[:, :partners]
     return sorted(
         {(min(i, j), max(i, j)) for i, row in enumerate(ranked.tolist()) for j in row if i != j and shared[i, j] >= 4}
     )
