@@ -78,7 +78,7 @@ def adjusted_psnr_db(gaussians: Gaussians, photographs: tuple[Photograph, ...]) 
 
 @cache
 def _posed(folder: Path, progress: Progress) -> Scene:
-    """Return the scene with cameras and points: once for all rows, as finding them again costs minutes and adds noise."""
+    """Return the scene with cameras and points: once for all rows, as finding them again takes minutes."""
     scene, sfm = read_scene(folder), ReconstructConfig().sfm
     if not scene.posed_views:
         scene = estimate_poses(scene, config=sfm, progress=progress)
