@@ -103,7 +103,7 @@ def test_a_film_and_its_depth_are_written_together(scene: Scene, gaussians: Gaus
         depth_path=tmp_path / "a.depth.mp4",
         progress=lambda stage, i, n: done.append((stage, i, n)),
     )
-    assert done == [("rendering", i + 1, 6) for i in range(6)]
+    assert done == [(stage, i + 1, 6) for stage in ("measuring depth", "rendering") for i in range(6)]
     assert sorted(entry.name for entry in tmp_path.iterdir()) == ["a.depth.mp4", "a.mp4"]
     for name in ("a.mp4", "a.depth.mp4"):
         with av.open(str(tmp_path / name)) as container:

@@ -125,7 +125,7 @@ def film(
     if settings.frames:
         refuse_to_replace(out, mark=FRAMES_MARK, overwrite=overwrite)
         loaded = read_result(result)
-        planned = _planned(loaded, settings)
+        planned = _planned(loaded, settings, progress)
         with new_folder(out, mark=FRAMES_MARK, overwrite=overwrite) as folder:
             write_frames(folder, loaded.gaussians, planned, depth=settings.depth, progress=progress)
         files = [out]
@@ -136,7 +136,7 @@ def film(
         files = [out, *([out.with_suffix(".depth.mp4")] if settings.depth else [])]
         _refuse_to_replace_files(files, overwrite=overwrite)
         loaded = read_result(result)
-        planned = _planned(loaded, settings)
+        planned = _planned(loaded, settings, progress)
         depth_path = files[1] if settings.depth else None
         write_film(out, loaded.gaussians, planned, depth_path=depth_path, progress=progress)
     count = len(planned.cameras.world_to_camera)
@@ -155,7 +155,7 @@ def film(
     }
 
 
-def _planned(result: Result, settings: FilmSettings) -> Film:
+def _planned(result: Result, settings: FilmSettings, progress: Progress) -> Film:
     return plan_film(
         result.scene,
         result.gaussians,
@@ -164,6 +164,7 @@ def _planned(result: Result, settings: FilmSettings) -> Film:
         size=settings.size,
         seconds=settings.seconds,
         fps=settings.fps,
+        progress=progress,
     )
 
 

@@ -46,7 +46,7 @@ def clean(
         cameras: Of the photographs that were fitted, as large as they were fitted. Without, rules about them are
             skipped.
         config: None is the cautious default.
-        progress: Told of every camera.
+        progress: Told of every camera, and of the search for neighbours.
     """
     config = config or CleanConfig()
     found: dict[str, Tensor] = {}
@@ -57,7 +57,9 @@ def clean(
     if cameras and (config.min_weight > 0 or config.near > 0):
         found |= _seen_by(cameras, gaussians, config, progress)
     if config.isolation > 0:
+        progress("finding neighbours", 0, 1)
         found["isolation"] = isolation(gaussians) > config.isolation
+        progress("finding neighbours", 1, 1)
     if config.max_size > 0 and len(gaussians) > 0:
         found["max_size"] = gaussians.scales.amax(1) > config.max_size * scene_diagonal(gaussians)
     if config.crop is not None:

@@ -55,6 +55,7 @@ def plan_film(
     size: tuple[int, int] | None = None,
     seconds: float | None = None,
     fps: float | None = None,
+    progress: Progress = silent,
 ) -> Film:
     """Return the cameras of a film.
 
@@ -66,6 +67,7 @@ def plan_film(
         size: Width and height in pixels, even.
         seconds: Duration; None is what the file says, else 8.
         fps: Frames a second; None is what the file says, else 30.
+        progress: Told of the views that are looked at, for a spiral.
 
     Raises:
         BadInputError: the path is no such file, or the cameras do not allow such a path.
@@ -89,7 +91,8 @@ def plan_film(
         if path == "interpolate":
             return Film(through(cameras, count), fps)
         if path == "spiral":
-            return Film(spiral(cameras, count, focus_depth=_subject_depth(gaussians, cameras), up=up), fps)
+            depth = _subject_depth(gaussians, cameras, progress)
+            return Film(spiral(cameras, count, focus_depth=depth, up=up), fps)
         if path == "swing":
             return Film(swing(cameras, count, up=up), fps)
         return Film(orbit(cameras, count, up=up), fps, _orbit_notes(cameras, up))
@@ -107,7 +110,7 @@ def write_film(
         MissingExtraError: PyAV is not installed.
     """
     width, height = film.cameras.width, film.cameras.height
-    span = None if depth_path is None else film_depths(gaussians, film.cameras)
+    span = None if depth_path is None else film_depths(gaussians, film.cameras, progress)
     with ExitStack() as files:
         append = files.enter_context(film_writer(path, width, height, film.fps))
         append_depth = (
@@ -123,7 +126,7 @@ def write_frames(
     folder: Path, gaussians: Gaussians, film: Film, *, depth: bool = False, progress: Progress = silent
 ) -> None:
     """Write the frames of a film into an existing folder: 00000.png, 00000.depth.png in colours, and path.json."""
-    span = film_depths(gaussians, film.cameras) if depth else None
+    span = film_depths(gaussians, film.cameras, progress) if depth else None
     for i, rendering in enumerate(_rendered(gaussians, film.cameras, progress)):
         _save(folder / f"{i:05}.png", displayed(rendering.color, gaussians))
         if span is not None:
@@ -133,15 +136,12 @@ def write_frames(
     write_path(folder / FRAMES_MARK, CameraPath(keyframes, count / film.fps, fps=film.fps))
 
 
-def film_depths(gaussians: Gaussians, cameras: Camera) -> DepthRange:
+def film_depths(gaussians: Gaussians, cameras: Camera, progress: Progress = silent) -> DepthRange:
     """Return the depths that one scale for a whole film goes from and to, from some of its frames, rendered small.
 
     The nearest 5 % and the farthest 1 % are beyond its ends: a single thing close to the path would darken all others.
     """
-    count = len(cameras.world_to_camera)
-    small = _small(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()])
-    depths = torch.cat([r.depth_median.flatten() for r in _rendered(gaussians, small, silent)])
-    known = depths[depths > 0].numpy()
+    known = _some_depths(gaussians, cameras, progress).numpy()
     near, far = (float(depth) for depth in np.quantile(known, (0.05, 0.99))) if len(known) else (1.0, 2.0)
     return DepthRange(near, max(far, 1.001 * near))  # an empty range would divide by zero
 
@@ -151,14 +151,16 @@ def displayed(color: Float[Tensor, "*n 3"], gaussians: Gaussians) -> Float[Tenso
     return srgb_from_linear(color) if gaussians.color_space == "linear" else color
 
 
-def _rendered(gaussians: Gaussians, cameras: Camera, progress: Progress) -> Iterator[Rendering]:
+def _rendered(
+    gaussians: Gaussians, cameras: Camera, progress: Progress, stage: str = "rendering"
+) -> Iterator[Rendering]:
     """Yield the renderings of a batch of views one at a time, so that memory stays flat."""
     count = len(cameras.world_to_camera)
     for i in range(count):
         with torch.no_grad():
             rendering = render(gaussians, cameras[i])
         yield rendering
-        progress("rendering", i + 1, count)
+        progress(stage, i + 1, count)
 
 
 def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, fps: float | None) -> Film:
@@ -184,19 +186,23 @@ def _orbit_notes(cameras: Camera, up: Tensor) -> tuple[str, ...]:
     )
 
 
-def _subject_depth(gaussians: Gaussians, cameras: Camera) -> float:
+def _subject_depth(gaussians: Gaussians, cameras: Camera, progress: Progress) -> float:
     """Return the median depth of what some of the cameras see."""
-    count = len(cameras.world_to_camera)
-    small = _small(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()])
-    seen = torch.cat([r.depth_median.flatten() for r in _rendered(gaussians, small, silent)])
-    if not bool((seen > 0).any()):
+    seen = _some_depths(gaussians, cameras, progress)
+    if len(seen) == 0:
         raise ValueError("The cameras see nothing of the Gaussians.")
-    return float(seen[seen > 0].median())
+    return float(seen.median())
 
 
-def _small(cameras: Camera) -> Camera:
+def _some_depths(gaussians: Gaussians, cameras: Camera, progress: Progress) -> Float[Tensor, " p"]:
+    """Return the known depths of some views of a batch at even distances, rendered small."""
+    count = len(cameras.world_to_camera)
     ratio = min(1.0, _LOOK_SIDE / max(cameras.width, cameras.height))
-    return cameras.resized(max(1, round(cameras.width * ratio)), max(1, round(cameras.height * ratio)))
+    width, height = (max(1, round(side * ratio)) for side in (cameras.width, cameras.height))
+    small = cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()].resized(width, height)
+    looks = _rendered(gaussians, small, progress, "measuring depth")
+    depths = torch.cat([rendering.depth_median.flatten() for rendering in looks])
+    return depths[depths > 0]
 
 
 def _even(width: int, height: int) -> tuple[int, int]:

@@ -60,7 +60,11 @@ def write_stills(
     cameras = [reduced_camera(view.camera, long_side or result.config.long_side) for view in views if view.camera]
     gaussians, metres = result.gaussians, result.scene.metres_per_unit
     # One scale for all depth pictures, so that they compare; for that, the largest depth must be known first.
-    farthest = max(float(_rendered(gaussians, camera).depth_median.max()) for camera in cameras) or 1.0
+    farthest = 0.0
+    for i, camera in enumerate(cameras):
+        farthest = max(farthest, float(_rendered(gaussians, camera).depth_median.max()))
+        progress("measuring depth", i + 1, len(views))
+    farthest = farthest or 1.0
     for i, (camera, name) in enumerate(zip(cameras, names, strict=True)):
         rendering, directions = blended_normals(gaussians, camera) if normals else (_rendered(gaussians, camera), None)
         path = folder / name
