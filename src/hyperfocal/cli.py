@@ -22,6 +22,7 @@ from .commands.display import Output, say, screen
 from .errors import BadInputError, HyperfocalError, StoppedError
 from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
+from .sfm.config import Capture
 
 ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
@@ -48,6 +49,11 @@ class Reconstruct(Talk):
     """Most Gaussians (short for --fit.densify.cap)."""
     seed: Count = None
     """Of every random choice (short for --sfm.seed and --fit.seed)."""
+    capture: Capture | None = None
+    """How the photographs were taken (short for --sfm.capture); auto if left out."""
+    scale: Annotated[str | None, tyro.conf.arg(metavar="HOW")] = None
+    """Where metres come from: gps, aruco:DICT,SIZE, a file of camera positions, or a measured distance (short for
+    --sfm.scale)."""
     overwrite: bool = False
     """Replace a result that stands at --out."""
     resume: bool = False
@@ -262,6 +268,8 @@ def _config_of(arguments: Reconstruct) -> ReconstructConfig:
             steps=arguments.steps,
             max_gaussians=arguments.max_gaussians,
             seed=arguments.seed,
+            capture=arguments.capture,
+            scale=arguments.scale,
             eval_every=EVAL_EVERY if arguments.eval else None,
         )
     except ValueError as error:

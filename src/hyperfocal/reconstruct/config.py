@@ -4,7 +4,7 @@ from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
 from ..fit.config import FitConfig, McmcConfig
-from ..sfm.config import SfmConfig
+from ..sfm.config import Capture, SfmConfig
 
 Preset: TypeAlias = Literal[
     "default",  # for keeping: about four minutes on two cores
@@ -57,6 +57,8 @@ def changed(
     max_gaussians: int | None = None,
     long_side: int | None = None,
     seed: int | None = None,
+    capture: Capture | None = None,
+    scale: str | None = None,
     eval_every: int | None = None,
 ) -> ReconstructConfig:
     """Return the config with the everyday settings that are not None put in their places."""
@@ -67,6 +69,10 @@ def changed(
         fit = replace(fit, densify=replace(fit.densify, cap=max_gaussians))
     if seed is not None:
         fit, sfm = replace(fit, seed=seed), replace(sfm, seed=seed)
+    if capture is not None:
+        sfm = replace(sfm, capture=capture)
+    if scale is not None:
+        sfm = replace(sfm, scale=scale)
     return replace(
         config,
         sfm=sfm,

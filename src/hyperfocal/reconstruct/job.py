@@ -16,7 +16,7 @@ from ..fit.pyramid import PhotographStore
 from ..native import release_memory
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
-from ..sfm import estimate_poses, triangulate_points
+from ..sfm import estimate_poses, triangulate_points, with_scale, with_up
 from .config import ReconstructConfig
 from .evaluation import score
 from .folder import SPARE_BYTES, new_folder, refuse_to_replace
@@ -134,17 +134,22 @@ def _started(scene: Scene, config: ReconstructConfig, progress: Progress) -> Sta
 
 
 def _with_cameras(scene: Scene, config: ReconstructConfig, progress: Progress) -> Scene:
-    """Return the scene with cameras for as many views as possible; notes say what is missing."""
+    """Return the scene with cameras for as many views as possible, and size and up as far as they can be told.
+
+    Notes say what is missing.
+    """
     if not scene.posed_views:
         scene = estimate_poses(scene, config=config.sfm, progress=progress)
-        if not config.eval_every:
-            return scene
-        return scene.with_notes(
-            "Cameras and starting points were estimated from all photographs, the held-out ones included, as is "
-            "customary; the fit itself has not seen the held-out ones."
-        )
-    lost = [view.name for view in scene.views if view.camera is None]
-    return scene.with_notes(f"Not used, since the camera is unknown: {some_of(lost)}.") if lost else scene
+        if config.eval_every:
+            scene = scene.with_notes(
+                "Cameras and starting points were estimated from all photographs, the held-out ones included, as is "
+                "customary; the fit itself has not seen the held-out ones."
+            )
+    elif lost := [view.name for view in scene.views if view.camera is None]:
+        scene = scene.with_notes(f"Not used, since the camera is unknown: {some_of(lost)}.")
+    if config.sfm.scale is not None:
+        scene = with_scale(scene, config.sfm.scale, progress=progress)
+    return with_up(scene)
 
 
 def _with_points(training: Scene, config: ReconstructConfig, progress: Progress) -> Scene:

@@ -9,11 +9,19 @@ from typing import TYPE_CHECKING
 if TYPE_CHECKING:
     from .config import SfmConfig as SfmConfig
     from .estimate import estimate_poses as estimate_poses
+    from .scale import with_scale as with_scale
     from .triangulate import triangulate_points as triangulate_points
+    from .up import with_up as with_up
 
-_HOMES = {"SfmConfig": "config", "estimate_poses": "estimate", "triangulate_points": "triangulate"}
+_HOMES = {
+    "SfmConfig": "config",
+    "estimate_poses": "estimate",
+    "triangulate_points": "triangulate",
+    "with_scale": "scale",
+    "with_up": "up",
+}
 
-__all__ = ["SfmConfig", "estimate_poses", "triangulate_points"]
+__all__ = ["SfmConfig", "estimate_poses", "triangulate_points", "with_scale", "with_up"]
 
 
 def __getattr__(name: str) -> object:

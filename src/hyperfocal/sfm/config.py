@@ -3,6 +3,8 @@
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+from .scale_spec import parse_scale
+
 Capture: TypeAlias = Literal[
     "auto",  # what the scene says it is: a video, a drone's photographs (maker and GPS), else photographs
     "photographs",  # in any order
@@ -15,7 +17,11 @@ Matching: TypeAlias = Literal["auto", "exhaustive", "sequential", "revisiting", 
 
 @dataclass(frozen=True)
 class SfmConfig:
-    """How cameras are found from photographs."""
+    """How cameras are found from photographs.
+
+    Raises:
+        ValueError: a setting is out of range, or `scale` is not understood.
+    """
 
     capture: Capture = "auto"
     """How the photographs were taken; decides what the settings below leave open ("auto" or none)."""
@@ -55,3 +61,5 @@ class SfmConfig:
             value = getattr(self, name)
             if value is not None and value < 1:
                 raise ValueError(f"{name} must be at least 1, got {value}.")
+        if self.scale is not None:
+            parse_scale(self.scale)
