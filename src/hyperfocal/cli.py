@@ -10,7 +10,7 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, make_dataclass
 from pathlib import Path
-from typing import Annotated, Any, TypeAlias, Union
+from typing import Annotated, Any, Literal, TypeAlias, Union
 
 import tyro
 from rich.console import Console
@@ -25,6 +25,7 @@ from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 from .sfm.config import Capture
 
 ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
+SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
 
 
@@ -54,6 +55,10 @@ class Reconstruct(Talk):
     scale: Annotated[str | None, tyro.conf.arg(metavar="HOW")] = None
     """Where metres come from: gps, aruco:DICT,SIZE, a file of camera positions, or a measured distance (short for
     --sfm.scale)."""
+    kind: SourceKind | None = None
+    """What the photographs are; recognised if left out. focal_stack: one view focused at many distances."""
+    invert_masks: bool = False
+    """The masks mark what does not count, in place of what counts."""
     overwrite: bool = False
     """Replace a result that stands at --out."""
     resume: bool = False
@@ -222,6 +227,8 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 overwrite=arguments.overwrite,
                 resume=arguments.resume,
                 dry_run=arguments.dry_run,
+                kind=arguments.kind,
+                invert_masks=arguments.invert_masks,
                 console=console,
                 progress=progress,
             )

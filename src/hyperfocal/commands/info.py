@@ -30,7 +30,8 @@ def info(path: Path, *, console: Console, progress: Progress) -> Mapping[str, ob
     scene = read_scene(path, progress=progress)
     show_facts(console, f"{path}: {scene.format}", _scene_facts(scene))
     show_notes(console, scene.notes)
-    show_next(console, f"hyperfocal reconstruct {path} --dry-run")
+    if scene.kind != "focal_stack":
+        show_next(console, f"hyperfocal reconstruct {path} --dry-run")
     return {
         "path": path,
         "kind": scene.kind,
@@ -96,7 +97,9 @@ def _gaussian_facts(gaussians: Gaussians) -> dict[str, object]:
 
 def _scene_facts(scene: Scene) -> dict[str, object]:
     sizes = sorted({photo_size(view) for view in scene.views})
-    size = " x ".join(map(str, sizes[0])) if len(sizes) == 1 else f"{len(sizes)} sizes up to {sizes[-1]}"
+    size = (
+        " x ".join(map(str, sizes[0])) if len(sizes) == 1 else "{} sizes up to {} x {}".format(len(sizes), *sizes[-1])
+    )
     scale = "unknown" if scene.metres_per_unit is None else f"one unit is {scene.metres_per_unit:g} m"
     posed = len(scene.posed_views)
     return {

@@ -6,7 +6,8 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..data import read_scene
+from ..data import SceneKind, read_scene
+from ..errors import NothingUsableError
 from ..progress import Progress
 from ..reconstruct.charts import duration
 from ..reconstruct.config import DEMO, DEMO_QUICK, ReconstructConfig
@@ -27,12 +28,19 @@ def reconstruct(
     overwrite: bool,
     resume: bool,
     dry_run: bool,
+    kind: SceneKind | None,
+    invert_masks: bool,
     console: Console,
     progress: Progress,
 ) -> Mapping[str, object]:
     """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
     refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
-    scene = read_scene(path, progress=progress)
+    scene = read_scene(path, kind=kind, invert_masks=invert_masks, progress=progress)
+    if scene.kind == "focal_stack":
+        raise NothingUsableError(
+            f"{path} is a focal stack: one view, in which there are no cameras to find and no scene to walk around. If "
+            "the camera did move, say --kind photographs."
+        )
     if dry_run:
         plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
@@ -81,6 +89,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
     show_notes(console, scene.notes)
     return {
         "dry_run": True,
+        "format": scene.format,
         "photographs": len(scene.views),
         "posed": posed,
         "gaussians": costs.gaussians,
@@ -93,6 +102,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
 def _record(result: Result, out: Path) -> Mapping[str, object]:
     return {
         "out": out,
+        "format": result.scene.format,
         "photographs": len(result.scene.views),
         "posed": len(result.scene.posed_views),
         "held_out": result.held_out,
@@ -113,6 +123,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
         console,
         f"Reconstructed {result.scene.source}",
         {
+            "source": result.scene.format,
             "photographs": f"{posed} of {len(result.scene.views)} used, {len(result.held_out)} of them held out",
             "Gaussians": f"{len(result.gaussians):,}",
             "measured on": result.scores.evaluated_on,

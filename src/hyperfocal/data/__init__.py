@@ -17,6 +17,7 @@ from .colmap import read_colmap
 from .depth_files import load_depth as load_depth
 from .depth_files import with_depth_beside
 from .focal_stack import as_focal_stack, recognised
+from .listed import some_of
 from .llff import read_llff
 from .metashape import read_metashape
 from .nerfstudio import read_nerfstudio
@@ -28,7 +29,7 @@ from .projections import read_projections
 from .realityscan import read_realityscan
 from .record3d import read_record3d
 from .rgbd import read_rgbd
-from .video import read_video
+from .video import VIDEO_SUFFIXES, read_video
 from .zip_files import is_zip, unpacked
 
 __all__ = [
@@ -83,10 +84,10 @@ def read_scene(
         raise BadInputError(f"{str(path)[:200]} cannot be read: {error.strerror or error}.") from error
     if scene is None:
         raise BadInputError(
-            f"{path} holds no photographs that can be read. Supported are a folder of photographs (JPEG, PNG, TIFF, "
-            "WebP, HEIC, EXR, camera raw), a video, a COLMAP model (sparse/0 beside images), a transforms.json of "
-            "nerfstudio, instant-ngp or Blender, LLFF, Polycam, Record3D, Metashape, RealityScan, projection matrices, "
-            "RGB-D folders, a cameras.json named itself, and a zip file of any of these."
+            f"{path} holds no photographs that can be read.{_videos_in(path)} Supported are a folder of photographs "
+            "(JPEG, PNG, TIFF, WebP, HEIC, EXR, camera raw), a video, a COLMAP model (sparse/0 beside images), a "
+            "transforms.json of nerfstudio, instant-ngp or Blender, LLFF, Polycam, Record3D, Metashape, RealityScan, "
+            "projection matrices, RGB-D folders, a cameras.json named itself, and a zip file of any of these."
         )
     if is_zip(path):
         note = f"{path.name} was unpacked to a temporary folder; unpack it yourself to evaluate the result later."
@@ -111,6 +112,12 @@ def _read(path: Path, kind: SceneKind | None, progress: Progress) -> Scene | Non
     elif kind == "focal_stack":
         scene = as_focal_stack(scene)
     return with_depth_beside(scene)
+
+
+def _videos_in(path: Path) -> str:
+    """Return what to do about the videos of a folder that holds nothing else."""
+    videos = sorted(file.name for file in path.glob("*") if file.suffix.lower() in VIDEO_SUFFIXES)
+    return f" It holds videos; name one of them: {some_of(videos)}." if videos else ""
 
 
 def _inverted(scene: Scene) -> Scene:
