@@ -24,6 +24,8 @@ from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 from .sfm.config import Capture
 
+LogKind: TypeAlias = Literal["tensorboard", "rerun"]
+
 ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
 SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
@@ -63,6 +65,8 @@ class Reconstruct(Talk):
     """Replace a result that stands at --out."""
     resume: bool = False
     """Go on with what an interrupted run of the same command left; a new start if there is nothing."""
+    log: LogKind | None = None
+    """Also write the course of the fit for TensorBoard or rerun, into a folder with "_log" at the end of its name."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and stop."""
 
@@ -226,6 +230,7 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 out=arguments.out or _default_out(arguments.path),
                 overwrite=arguments.overwrite,
                 resume=arguments.resume,
+                log=arguments.log,
                 dry_run=arguments.dry_run,
                 kind=arguments.kind,
                 invert_masks=arguments.invert_masks,

@@ -2,15 +2,18 @@ import os
 import random
 import signal
 import time
+from collections.abc import Mapping
 from dataclasses import replace
 from pathlib import Path
 
 import pytest
 import torch
+from torch import Tensor
 
 from hyperfocal.data import read_scene
 from hyperfocal.errors import BadInputError, StoppedError
 from hyperfocal.fit import CaptureConfig, FitConfig, McmcConfig
+from hyperfocal.gaussians import Gaussians
 from hyperfocal.reconstruct import ReconstructConfig, job, read_result, reconstruct
 from hyperfocal.reconstruct.unfinished import Unfinished
 from hyperfocal.scene import Scene
@@ -77,6 +80,23 @@ def test_an_unfinished_run_is_not_dropped_unasked(scene: Scene, tmp_path: Path) 
     assert Unfinished(out).can_go_on
     reconstruct(scene, CONFIG, out=out, overwrite=True)
     assert [path.name for path in tmp_path.iterdir()] == ["result"]
+
+
+def test_a_log_hears_the_fit_and_changes_no_bit(scene: Scene, undisturbed: bytes, tmp_path: Path) -> None:
+    heard: list[int] = []
+
+    class Ears:
+        def numbers(self, step: int, values: Mapping[str, float]) -> None:
+            heard.append(step)
+
+        def picture(self, step: int, name: str, picture: Tensor) -> None:
+            assert name.split("/")[0] in {view.name for view in scene.views}
+
+        def gaussians(self, step: int, gaussians: Gaussians) -> None: ...
+
+    reconstruct(scene, CONFIG, out=tmp_path / "result", log=Ears())
+    assert heard[-1] == STEPS
+    assert (tmp_path / "result" / "scene.ply").read_bytes() == undisturbed
 
 
 def test_resume_with_nothing_to_go_on_with_is_a_new_start(scene: Scene, undisturbed: bytes, tmp_path: Path) -> None:

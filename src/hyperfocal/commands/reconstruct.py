@@ -1,6 +1,7 @@
 """`hyperfocal reconstruct` and `hyperfocal demo`."""
 
 from collections.abc import Mapping
+from contextlib import nullcontext
 from importlib import resources
 from pathlib import Path
 
@@ -14,6 +15,7 @@ from ..reconstruct.config import DEMO, DEMO_QUICK, ReconstructConfig
 from ..reconstruct.estimate import estimate_costs
 from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
+from ..reconstruct.listeners import LogKind, open_log
 from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
@@ -27,6 +29,7 @@ def reconstruct(
     out: Path,
     overwrite: bool,
     resume: bool,
+    log: LogKind | None,
     dry_run: bool,
     kind: SceneKind | None,
     invert_masks: bool,
@@ -45,7 +48,10 @@ def reconstruct(
         plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
         return plan
-    result = reconstruct_scene(scene, config, out=out, overwrite=overwrite, resume=resume, progress=progress)
+    with nullcontext() if log is None else open_log(log, out.with_name(f"{out.name}_log")) as listener:
+        result = reconstruct_scene(
+            scene, config, out=out, overwrite=overwrite, resume=resume, log=listener, progress=progress
+        )
     _show_result(result, out, console)
     show_next(console, f"hyperfocal render {out}")
     return _record(result, out)

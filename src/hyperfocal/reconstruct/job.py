@@ -1,9 +1,10 @@
 """The main job: photographs in, a measured 3D Gaussian scene out."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from ..data import load_photograph
@@ -21,6 +22,7 @@ from .config import ReconstructConfig
 from .evaluation import score
 from .folder import SPARE_BYTES, new_folder, refuse_to_replace
 from .interrupt import noticing_interrupts
+from .listeners import Log, heard
 from .machine import describe_machine, peak_memory_mib
 from .result import Result, write_result
 from .scores import CurvePoint
@@ -29,6 +31,7 @@ from .unfinished import Start, Unfinished, unfinished
 FEWEST = 3  # photographs, as structure from motion needs
 CURVE_POINTS = 200  # as many as a chart can show
 BYTES_PER_GAUSSIAN = 62 * 4  # in scene.ply, at the highest degree of colour
+LOGGED_VIEWS = 4  # of which a log gets pictures
 CHECKPOINT_COPIES = 6  # values and two moments; the old file and the new
 
 
@@ -39,6 +42,7 @@ def reconstruct(
     out: Path | str | None = None,
     overwrite: bool = False,
     resume: bool = False,
+    log: Log | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Return the Gaussians that photographs show, with scores on photographs that the fit has not seen.
@@ -52,6 +56,7 @@ def reconstruct(
         overwrite: Replace a result that stands at `out`.
         resume: Go on with what an interrupted run left beside `out`, for the same photographs and config; a new start
             if there is nothing.
+        log: Told about the fit as it goes on, with renders of some photographs.
         progress: Told how far each stage is.
 
     Raises:
@@ -67,7 +72,7 @@ def reconstruct(
             "better 20 to 200, taken while walking around the subject."
         )
     if out is None:
-        return _reconstructed(scene, config, None, progress)
+        return _reconstructed(scene, config, None, log, progress)
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
@@ -75,14 +80,16 @@ def reconstruct(
         unfinished(Path(out), resume=resume, overwrite=overwrite) as work,
         new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder,
     ):
-        result = _reconstructed(scene, config, work, progress)
+        result = _reconstructed(scene, config, work, log, progress)
         progress("writing the result", 0, 1)
         write_result(folder, result)
         progress("writing the result", 1, 1)
     return result
 
 
-def _reconstructed(scene: Scene, config: ReconstructConfig, work: Unfinished | None, progress: Progress) -> Result:
+def _reconstructed(
+    scene: Scene, config: ReconstructConfig, work: Unfinished | None, log: Log | None, progress: Progress
+) -> Result:
     if work is not None and work.can_go_on:
         start = work.start(scene, config)
     else:
@@ -94,7 +101,9 @@ def _reconstructed(scene: Scene, config: ReconstructConfig, work: Unfinished | N
     with _timed(seconds, "Photographs"):
         photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=config.fit.photographs)
         release_memory()  # decoding leaves holes in the heap, of several times what is kept
-    fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, progress)
+    shown = [] if log is None else _loaded((held_out or training)[:LOGGED_VIEWS], config.long_side, progress)
+    hear = partial(heard, log=log, views=tuple(shown))
+    fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, hear, progress)
     gaussians = activate(fitted.gaussians.values, fitted.color_space)
     if config.fit.capture.pose:
         scene = _with_corrected_poses(scene, fitted)
@@ -174,6 +183,7 @@ def _fitted(
     scene: Scene,
     config: ReconstructConfig,
     work: Unfinished | None,
+    hear: Callable[[Iterator[Step]], Iterator[Step]],
     progress: Progress,
 ) -> tuple[Checkpoint, tuple[CurvePoint, ...], float]:
     """Return (the fit after its last step, its course, its seconds), those before an interruption included."""
@@ -187,7 +197,7 @@ def _fitted(
     else:
         start = activate(checkpoint.gaussians.values, checkpoint.color_space)
     with noticing_interrupts() as interrupted:
-        for step in fit(photographs, start, config.fit, resume=checkpoint, progress=progress):
+        for step in hear(fit(photographs, start, config.fit, resume=checkpoint, progress=progress)):
             taken = step.index + 1
             losses.append(step.loss)
             if taken % every == 0 or step.is_last:
