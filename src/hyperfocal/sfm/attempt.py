@@ -15,6 +15,7 @@ from ..scene import Scene, View
 from ..shapes import Mask
 from .cameras import shared_cameras
 from .config import SfmConfig
+from .consistency import torn_share
 from .custom_matches import match_with
 from .database import match_pairs, verified_matches, verify_pairs, write_database
 from .features import Features, Searched, find_features
@@ -39,6 +40,8 @@ class Attempt:
     """pycolmap models, the largest first."""
     notes: tuple[str, ...]
     """About photographs that could not be decoded."""
+    torn: float = 0.0
+    """Share of the well-matched pairs that the largest model does not explain; see `consistency`."""
 
     @property
     def placed(self) -> dict[int, Any]:
@@ -81,6 +84,9 @@ class Workshop:
         database = self.folder / "database.db"
         pairs = pairs_of_photographs(found.features, config, self._places(found.views, config))
         features = found.features
+        if not self._compared <= set(pairs):  # others than before: what was left out must not come back
+            database.unlink(missing_ok=True)
+            self._compared = set()
         if matcher is None:
             if not database.exists():
                 write_database(database, features, *shared_cameras(found.views, features, config))
@@ -93,7 +99,9 @@ class Workshop:
             features = self._gathered
         self._runs += 1
         models = place(database, self.folder / f"models{self._runs}", len(found.views), config, self.progress)
-        return Attempt(found.views, features, verified_matches(database), models, found.notes)
+        matches = verified_matches(database)
+        torn = torn_share(models[0], matches) if models else 0.0
+        return Attempt(found.views, features, matches, models, found.notes, torn)
 
     def _search(self, config: SfmConfig, key: tuple[object, ...]) -> Searched:
         """Return the features of the photographs; others than before make a new database."""

@@ -23,7 +23,7 @@ from .config import SfmConfig
 from .failures import failure_notes
 from .points import point_cloud
 from .reasons import STILL, reason, without_parallax
-from .tries import is_good, tries
+from .tries import TORN, is_good, tries
 
 
 def estimate_poses(
@@ -81,23 +81,36 @@ def _best(
     best: Attempt | None = None
     outcomes = []
     for number, way in enumerate(ways):
+        if way.mends and best is not None and best.torn <= TORN:
+            continue
         if number > 0:
-            workshop.progress(f"Few photographs were placed. Trying {way.name}", number, len(ways))
+            what = "The cameras do not fit together" if best is not None and best.torn > TORN else "Few were placed"
+            workshop.progress(f"{what}. Trying {way.name}", number, len(ways))
         attempt = workshop.attempt(way.config, learned if way.learned else matcher)
         if (why := without_parallax(attempt)) is not None:
             raise NothingUsableError(f"The camera poses of {workshop.scene.source} could not be found. {why}")
-        outcomes.append(f"{way.name}: {len(attempt.placed)}")
-        if best is None or len(attempt.placed) > len(best.placed):
+        outcomes.append(f"{way.name}: {len(attempt.placed)}" + (" that do not fit together" * (attempt.torn > TORN)))
+        if best is None or _rank(attempt) > _rank(best):
             best = attempt
-        if is_good(set(attempt.placed), attempt.matches):
+        if is_good(set(attempt.placed), attempt.matches, attempt.torn):
             break
     assert best is not None, "the configured way is always tried"
-    if len(outcomes) == 1:
-        return best, ()
-    note = f"Photographs placed, of {len(best.views)}, by {'; '.join(outcomes)}. The best is used."
-    if learned is None and not is_good(set(best.placed), best.matches):
-        note += " Learned features were not tried: no matcher with weights is at hand."
-    return best, (note,)
+    notes = []
+    if len(outcomes) > 1:
+        notes.append(f"Photographs placed, of {len(best.views)}, by {'; '.join(outcomes)}. The best is used.")
+        if learned is None and not is_good(set(best.placed), best.matches, best.torn):
+            notes[0] += " Learned features were not tried: no matcher with weights is at hand."
+    if best.torn > TORN:
+        notes.append(
+            f"The cameras do not explain {best.torn:.0%} of the pairs of photographs that match well: part of the scene "
+            "is probably displaced. Photographs between the parts would hold them together."
+        )
+    return best, tuple(notes)
+
+
+def _rank(attempt: Attempt) -> tuple[bool, int]:
+    """Return what makes an attempt better than another: a model in one piece, then the most photographs."""
+    return attempt.torn <= TORN and len(attempt.placed) >= FEWEST, len(attempt.placed)
 
 
 def _placed(scene: Scene, attempt: Attempt, notes: tuple[str, ...]) -> Scene:
