@@ -107,7 +107,7 @@ def test_a_torn_model_is_tried_anew_and_kept_only_as_the_last_choice(monkeypatch
     monkeypatch.setattr(Workshop, "attempt", lambda self, config, matcher: next(outcomes))
     best, notes = _best(workshop(), SfmConfig(sequential_overlap=2), None, None)
     assert (len(best.placed), best.torn) == (6, 0.0)
-    assert "neighbours and similar photographs: 6 that do not fit together; another beginning: 6. The best" in notes[0]
+    assert "another beginning: 6 that do not fit together; neighbours and similar photographs: 6. The best" in notes[0]
 
 
 def test_other_groups_are_named_with_their_size():

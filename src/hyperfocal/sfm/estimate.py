@@ -102,8 +102,8 @@ def _best(
             notes[0] += " Learned features were not tried: no matcher with weights is at hand."
     if best.torn > TORN:
         notes.append(
-            f"The cameras do not explain {best.torn:.0%} of the pairs of photographs that match well: part of the scene "
-            "is probably displaced. Photographs between the parts would hold them together."
+            f"The cameras do not explain {best.torn:.0%} of the pairs of photographs that match well: part of the "
+            "scene is probably displaced. Photographs between the parts would hold them together."
         )
     return best, tuple(notes)
 

@@ -14,8 +14,9 @@ _MOST_PAIRS = 3000
 # of another place are not.
 _GOOD = 0.9
 _GOOD_OF_ALL = 0.5
-# Of well-matched pairs that a model does not explain: 3 % was the most where cameras were right, 28 % where not.
-TORN = 0.1
+# Of well-matched pairs that a model does not explain: up to 12 % where cameras were right (fox, all pairs, of which
+# some match by accident), 28 % where a third of them was displaced.
+TORN = 0.2
 
 
 @dataclass(frozen=True)
@@ -43,10 +44,10 @@ def tries(config: SfmConfig, photographs: int, *, sift: bool, learned: bool) -> 
     found = [Try("the settings given", config)]
     if not config.retry:
         return tuple(found)
-    # Fewer pairs leave out those that look alike by accident or from far aside, and begin elsewhere.
+    found.append(Try("another beginning", replace(config, seed=config.seed + 1), mends=True))
+    # Fewer pairs leave out those that look alike by accident or from far aside.
     if sift and photographs > 2 * config.sequential_overlap and config.matching in ("auto", "exhaustive"):
         found.append(Try("neighbours and similar photographs", replace(config, matching="revisiting"), mends=True))
-    found.append(Try("another beginning", replace(config, seed=config.seed + 1), mends=True))
     all_pairs = photographs * (photographs - 1) // 2
     compares_all = config.matching == "exhaustive" or (config.matching == "auto" and photographs <= 60)
     if not compares_all and all_pairs <= _MOST_PAIRS:
