@@ -5,6 +5,7 @@ Exit codes: 0 done, 2 bad input, 3 nothing usable in the data, 130 interrupted, 
 
 import argparse
 import json
+import mimetypes
 import os
 import sys
 from collections.abc import Mapping, Sequence
@@ -291,6 +292,8 @@ def _config_of(arguments: Reconstruct) -> ReconstructConfig:
 def _default_out(photographs: Path) -> Path:
     """Return where the result goes unless told otherwise: beside nothing of the user's, in the current folder."""
     place = photographs.absolute()
+    if (mimetypes.guess_type(place.name)[0] or "").startswith("video/"):
+        return Path(f"{place.stem}_result")
     return Path(f"{place.parent.name if place.is_file() else place.name}_result")
 
 
