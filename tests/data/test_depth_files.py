@@ -102,8 +102,8 @@ def test_depth_of_another_shape_is_refused(tmp_path: Path):
     [
         ("d.png", b"", "nothing readable|could not be decoded"),
         ("d.png", b"\x89PNG\r\n", "nothing readable|could not be decoded"),
-        ("d.npy", b"\x93NUMPY", "could not be decoded"),
-        ("d.npy", None, "could not be decoded: Object arrays"),
+        ("d.npy", b"\x93NUMPY", "cannot be read"),
+        ("d.npy", None, "cannot be read: Array can't be memory-mapped|cannot be read: Object"),
         ("gone.npy", b"", "does not exist"),
     ],
 )

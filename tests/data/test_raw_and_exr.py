@@ -95,6 +95,16 @@ def test_a_raw_file_that_is_none_is_left_out_by_name(tmp_path: Path):
         decode(tmp_path / "bad.cr2")
 
 
+def test_a_raw_file_that_is_cut_short_is_left_out(tmp_path: Path):
+    pytest.importorskip("rawpy")
+    write_dng(tmp_path / "good.dng", quadrants())
+    whole = (tmp_path / "good.dng").read_bytes()
+    (tmp_path / "cut.dng").write_bytes(whole[: len(whole) - 100])
+    scene = read_scene(tmp_path)
+    assert [view.name for view in scene.views] == ["good.dng"]
+    assert "cut.dng" in scene.notes[0]
+
+
 def test_a_raw_file_beside_its_jpeg_is_one_photograph(tmp_path: Path):
     save_picture(torch.rand(8, 12, 3), tmp_path / "IMG_1.JPG")
     (tmp_path / "img_1.cr2").write_bytes(b"never opened")

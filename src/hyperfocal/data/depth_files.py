@@ -22,6 +22,7 @@ from ..scene import DepthFile, Scene, View
 from .exr_files import EXR_SUFFIXES, decode_exr_depth
 from .images import read_header, turned
 from .listed import some_of
+from .npy_files import read_npy
 
 MILLIMETRES = 0.001  # metres in one step of a 16-bit picture, the custom of RGB-D cameras and phones
 
@@ -148,10 +149,10 @@ def read_depth_numbers(path: Path) -> np.ndarray:
         return decode_exr_depth(path)
     try:
         if path.suffix.lower() == ".npy":
-            numbers = np.load(path, allow_pickle=False)
+            numbers = read_npy(path)
         else:
             numbers = cv2.imdecode(np.fromfile(path, np.uint8), cv2.IMREAD_UNCHANGED)
-    except (OSError, ValueError, EOFError, cv2.error) as error:
+    except (OSError, cv2.error) as error:
         raise BadInputError(f"The depth map {path} could not be decoded: {error}. Copy it again.") from error
     if numbers is not None and numbers.ndim == 3 and numbers.shape[2] == 1:
         numbers = numbers[..., 0]

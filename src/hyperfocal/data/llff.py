@@ -15,6 +15,7 @@ from ..errors import BadInputError
 from ..scene import Scene
 from ..transforms import invert_rigid, rigid
 from .listed import Listed, find_mask, found_views, photographs_in, some_of
+from .npy_files import read_npy
 from .poses import ROUNDING, nearest_rotation
 
 _FOLDERS = ("images", "images_2", "images_4", "images_8", ".")
@@ -29,10 +30,7 @@ def read_llff(path: Path) -> Scene | None:
     file = path if path.name == "poses_bounds.npy" and path.is_file() else path / "poses_bounds.npy"
     if not file.is_file():
         return None
-    try:
-        rows = np.load(file, allow_pickle=False)
-    except (OSError, ValueError, EOFError) as error:
-        raise BadInputError(f"{file} cannot be read: {error}. Write it again as a plain array of numbers.") from error
+    rows = read_npy(file)
     if rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "fiu" or len(rows) == 0:
         raise BadInputError(f"{file} should hold 17 numbers a photograph, got {rows.dtype} of shape {rows.shape}.")
     images = _photographs(file, len(rows))

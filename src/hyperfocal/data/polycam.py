@@ -35,7 +35,7 @@ def read_polycam(path: Path) -> Scene | None:
     for folder in (path / "keyframes", path):
         for images, cameras in _PAIRS:
             files = sorted((folder / cameras).glob("*.json")) if (folder / images).is_dir() else []
-            if files and "t_00" in _load(files[0]):
+            if files and b'"t_00"' in files[0].read_bytes():
                 return _scene(path, folder, images, files)
     return None
 

@@ -1,11 +1,13 @@
 """Raw photographs through rawpy (LibRaw): demosaiced to sRGB with the white balance that the camera chose."""
 
 import io
+import struct
+import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
+from typing import Any, BinaryIO
 
 import numpy as np
 from PIL import Image as Pillow
@@ -16,6 +18,10 @@ from .exif import read_exif
 from .image_header import DAMAGED, ImageHeader
 
 RAW_SUFFIXES = frozenset({".cr2", ".cr3", ".nef", ".arw", ".dng", ".raf", ".orf", ".rw2"})
+
+# TIFF 6.0: tags of pixels (offsets, sizes) and of further directories, and the types H and L.
+_PIXELS, _SUB_DIRECTORIES, _WHOLE_NUMBERS = ((273, 279), (324, 325)), 330, {3: "H", 4: "L"}
+_MOST_DIRECTORIES = 64
 
 # LibRaw's flips as EXIF orientations; LibRaw knows no mirrored ones.
 _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
@@ -51,6 +57,12 @@ def check_raw_decodes(path: Path) -> None:
     """
     with _opened(path) as raw:
         raw.unpack()
+    # LibRaw itself fills what is missing with black and says so only on the terminal.
+    if (end := _end_of_pixels(path)) > (size := path.stat().st_size):
+        raise BadInputError(
+            f"The raw photograph {path} is cut short: it has {size:,} bytes, and its pixels end at {end:,}. Copy it "
+            "again from the camera, or take it out of the folder."
+        )
 
 
 def decode_raw(path: Path) -> np.ndarray:
@@ -98,6 +110,51 @@ def _opened(path: Path) -> Iterator[Any]:
         ) from error
 
 
+def _end_of_pixels(path: Path) -> int:
+    """Return where the last strip or tile of a TIFF ends by its directories; 0 for raw files that are no TIFF."""
+    end, waiting, seen = 0, [], set()
+    with path.open("rb") as file:
+        start = file.read(8)
+        order = {b"II*\0": "<", b"MM\0*": ">"}.get(start[:4])
+        if order is None or len(start) < 8:
+            return 0
+        waiting = [struct.unpack(order + "L", start[4:])[0]]
+        while waiting and len(seen) < _MOST_DIRECTORIES:
+            at = waiting.pop()
+            if at == 0 or at in seen:
+                continue
+            seen.add(at)
+            tags, following = _directory(file, at, order)
+            waiting += [following, *tags.get(_SUB_DIRECTORIES, [])]
+            for offsets, counts in _PIXELS:
+                pairs = zip(tags.get(offsets, []), tags.get(counts, []), strict=False)
+                end = max([end, *(offset + count for offset, count in pairs)])
+    return end
+
+
+def _directory(file: BinaryIO, at: int, order: str) -> tuple[dict[int, list[int]], int]:
+    """Return (the whole numbers of a TIFF directory by tag, where the next one is)."""
+
+    def read(position: int, form: str) -> list[int]:
+        file.seek(position)
+        size = struct.calcsize(order + form)
+        data = file.read(size)
+        return list(struct.unpack(order + form, data)) if len(data) == size else []
+
+    tags = {}
+    count = next(iter(read(at, "H")), 0)
+    for i in range(count):
+        entry = read(at + 2 + 12 * i, "HHL")
+        if not entry or entry[1] not in _WHOLE_NUMBERS or entry[2] > 1 << 20:
+            continue
+        form = f"{entry[2]}{_WHOLE_NUMBERS[entry[1]]}"
+        place = at + 2 + 12 * i + 8
+        if struct.calcsize(order + form) > 4:
+            place = next(iter(read(place, "L")), 0)
+        tags[entry[0]] = read(place, form)
+    return tags, next(iter(read(at + 2 + 12 * count, "L")), 0)
+
+
 def _exif(path: Path, raw: Any) -> Exif:
     """Return what LibRaw understood, with what only the file's own EXIF or that of its preview says."""
     other = raw.other
@@ -118,8 +175,10 @@ def _tagged_exif(path: Path, raw: Any) -> Exif:
             if file.read(4) in {b"II*\0", b"MM\0*"}:
                 file.seek(0)
                 exif = Pillow.Exif()
-                exif.load_from_fp(file)
-                return read_exif(exif)
+                with warnings.catch_warnings():
+                    warnings.simplefilter("ignore")  # about tags that it skips
+                    exif.load_from_fp(file)
+                    return read_exif(exif)
         preview = raw.extract_thumb()
         if preview.format == rawpy.ThumbFormat.JPEG:
             with Pillow.open(io.BytesIO(preview.data)) as opened:

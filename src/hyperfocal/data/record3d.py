@@ -30,11 +30,16 @@ def read_record3d(path: Path) -> Scene | None:
     if file is None:
         return None
     try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError, OSError):
-        return None  # many programs call a file that
-    if not isinstance(content, dict) or not {"poses", "K", "w", "h"} <= content.keys():
-        return None
+        data = file.read_bytes()
+        if b'"poses"' not in data or b'"K"' not in data:
+            return None  # many programs call a file that
+        content = json.loads(data.decode("utf-8-sig"))
+    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
+        raise BadInputError(f"{file} is not valid JSON: {error}. Export the recording again.") from error
+    except OSError as error:
+        raise BadInputError(f"{file} cannot be read: {error.strerror or error}.") from error
+    if not isinstance(content, dict) or not isinstance(content.get("poses"), list):
+        raise BadInputError(f'{file} should hold "poses" as a list. Export the recording again.')
     photographs = next(filter(None, (photographs_in(path / name) for name in ("rgb", "rgbd"))), [])
     entries, lost = [], []
     for image in photographs:
@@ -67,12 +72,12 @@ def read_record3d(path: Path) -> Scene | None:
 
 def _camera(content: dict[str, Any], row: int, file: Path) -> Camera:
     try:
-        width, height = round(float(content["w"])), round(float(content["h"]))
+        width, height = (round(float(content.get(key, "nan"))) for key in ("w", "h"))
         coefficients = content.get("perFrameIntrinsicCoeffs")
         if coefficients:
             fx, fy, cx, cy = (float(value) for value in coefficients[row])
         else:
-            K = torch.tensor(content["K"], dtype=torch.float64).reshape(3, 3).T
+            K = torch.tensor(content.get("K"), dtype=torch.float64).reshape(3, 3).T
             fx, fy, cx, cy = K[0, 0].item(), K[1, 1].item(), K[0, 2].item(), K[1, 2].item()
         pose = torch.tensor(content["poses"][row], dtype=torch.float64)
         if pose.shape != (7,) or not bool(pose.isfinite().all()) or float(pose[:4].norm()) < 1e-6:

@@ -146,7 +146,9 @@ def _calibration(path: Path) -> tuple[Tensor, tuple[int, int] | None] | None:
             numbers = [float(word) for word in file.read_text(encoding="utf-8").replace(",", " ").split()]
             if len(numbers) == 4:
                 numbers = [numbers[0], 0, numbers[2], 0, numbers[1], numbers[3], 0, 0, 1]
-            side = {9: 3, 16: 4}[len(numbers)]
+            if len(numbers) not in (9, 16):
+                raise ValueError(f"it has {len(numbers)} numbers")
+            side = 3 if len(numbers) == 9 else 4
             K = torch.tensor(numbers, dtype=torch.float64).reshape(side, side)
         values = torch.stack((K[0, 0], K[1, 1], K[0, 2], K[1, 2])).float()
         if not bool(values.isfinite().all()) or not bool((values[:2] > 0).all()):
