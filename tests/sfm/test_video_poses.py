@@ -1,3 +1,4 @@
+from functools import cache
 from pathlib import Path
 
 import numpy as np
@@ -7,12 +8,13 @@ import torch
 from hyperfocal.data.video import read_video
 from hyperfocal.sfm import SfmConfig, estimate_poses
 from hyperfocal.transforms import align_similarity
-from photo_files import camera_at, picture_of_relief
+from photo_files import camera_at, picture_of_relief, texture
 
 av = pytest.importorskip("av", reason="PyAV (the extra `view`) is not installed")
 
 
-def test_cameras_are_found_from_a_video(tmp_path: Path):
+def test_cameras_are_found_from_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setattr("photo_files.texture", cache(texture))  # the same for every frame
     eyes = [(-1.2 + 2.4 * i / 44, 0.3 * np.sin(i / 7), -3.2) for i in range(45)]
     with av.open(str(tmp_path / "walk.mp4"), "w") as container:
         stream = container.add_stream("libx264", rate=25, options={"crf": "12", "preset": "ultrafast"})
