@@ -8,13 +8,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ..data import SceneKind, read_scene
-from ..errors import NothingUsableError
 from ..progress import Progress
 from ..reconstruct.charts import duration
 from ..reconstruct.config import DEMO, DEMO_QUICK, ReconstructConfig
 from ..reconstruct.estimate import estimate_costs
 from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
+from ..reconstruct.job import refuse_unsuitable
 from ..reconstruct.listeners import LogKind, open_log
 from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
 from ..reconstruct.scores import plain_from_score
@@ -39,11 +39,7 @@ def reconstruct(
     """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
     refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
     scene = read_scene(path, kind=kind, invert_masks=invert_masks, progress=progress)
-    if scene.kind == "focal_stack":
-        raise NothingUsableError(
-            f"{path} is a focal stack: one view, in which there are no cameras to find and no scene to walk around. If "
-            "the camera did move, say --kind photographs."
-        )
+    refuse_unsuitable(scene)
     if dry_run:
         plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")

@@ -66,11 +66,7 @@ def reconstruct(
         NothingUsableError: fewer than three photographs, or no cameras could be found for them.
     """
     config = config or ReconstructConfig()
-    if len(scene.views) < FEWEST:
-        raise NothingUsableError(
-            f"{scene.source} holds too few photographs: {len(scene.views)}. A reconstruction needs at least {FEWEST}, "
-            "better 20 to 200, taken while walking around the subject."
-        )
+    refuse_unsuitable(scene)
     if out is None:
         return _reconstructed(scene, config, None, log, progress)
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
@@ -85,6 +81,24 @@ def reconstruct(
         write_result(folder, result)
         progress("writing the result", 1, 1)
     return result
+
+
+def refuse_unsuitable(scene: Scene) -> None:
+    """Raise if nothing can be reconstructed from these photographs, before any work.
+
+    Raises:
+        NothingUsableError: a focal stack, or too few photographs.
+    """
+    if scene.kind == "focal_stack":
+        raise NothingUsableError(
+            f"{scene.source} is a focal stack: one view, in which there are no cameras to find and no scene to walk "
+            "around. If the camera did move, say --kind photographs."
+        )
+    if len(scene.views) < FEWEST:
+        raise NothingUsableError(
+            f"{scene.source} holds too few photographs: {len(scene.views)}. A reconstruction needs at least {FEWEST}, "
+            "better 20 to 200, taken while walking around the subject."
+        )
 
 
 def _reconstructed(
