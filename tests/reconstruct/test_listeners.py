@@ -86,7 +86,9 @@ def test_tensorboard_reads_what_was_logged(tmp_path: Path) -> None:
     pytest.importorskip("tensorboard", reason="TensorBoard is not installed: pip install 'hyperfocal[train]'")
     with warnings.catch_warnings():
         warnings.simplefilter("ignore")  # TensorBoard's own
-        from tensorboard.backend.event_processing.event_accumulator import EventAccumulator
+        from tensorboard.backend.event_processing.event_accumulator import (  # pyright: ignore[reportMissingImports]
+            EventAccumulator,
+        )
 
         with open_log("tensorboard", tmp_path / "log") as log:
             losses = [step.loss for step in heard(steps(), log, views=photographs()[:1], pictures_every=20)]

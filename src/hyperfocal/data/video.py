@@ -188,8 +188,8 @@ def _write_frames(path: Path, numbers: set[int], folder: Path, progress: Progres
 def _opened(path: Path) -> Iterator[tuple[Any, Any]]:
     """Yield (container, video stream); every failure inside becomes a BadInputError that names the file."""
     try:
-        import av
-        from av.error import FFmpegError
+        import av  # pyright: ignore[reportMissingImports]
+        from av.error import FFmpegError  # pyright: ignore[reportMissingImports]
     except ImportError as error:
         raise missing_extra("PyAV", "view") from error
     try:
