@@ -128,6 +128,8 @@ def _render_view(
     with torch.no_grad():
         everyone, colors = project_and_color(torch.arange(n, device=means.device))
         kept = everyone.visible & colors.isfinite().all(1)
+        if options.features is not None:
+            kept &= (options.features if options.features.dim() == 2 else options.features[i]).isfinite().all(1)
         order = kept.nonzero().squeeze(1)
         order = order[everyone.depths_z[order].argsort(stable=True)]
         radii_px = torch.where(kept, everyone.radii_px, 0)
