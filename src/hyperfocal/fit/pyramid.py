@@ -11,6 +11,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 
 from ..camera import Camera
 from ..errors import BadInputError
+from ..native.memory import empty
 from ..scene import Photograph
 from ..shapes import Mask
 
@@ -103,7 +104,9 @@ class _Kept:
     camera: Camera
 
     def unpacked(self) -> Photograph:
-        image = self.image.to(torch.float32).div_(255) if self.image.dtype == torch.uint8 else self.image
+        image = self.image
+        if image.dtype == torch.uint8:
+            image = empty(*image.shape).copy_(image).div_(255)
         valid = torch.ones(image.shape[:2], dtype=torch.bool) if self.valid is None else self.valid
         return Photograph(self.name, image, valid, self.camera)
 

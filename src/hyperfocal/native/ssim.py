@@ -14,6 +14,7 @@ from torch.autograd.function import once_differentiable
 
 from .. import _core
 from ..shapes import Image, Mask
+from .memory import empty
 
 WINDOW_PX = 11
 SIGMA_PX = 1.5
@@ -59,7 +60,7 @@ class _FusedL1Ssim(torch.autograd.Function):
         ctx: Any, rendered: Tensor, target: Tensor, valid: Tensor | None, ssim_weight: float, threads: int
     ) -> Tensor:
         rendered, target = rendered.detach().contiguous(), target.detach().contiguous()
-        gradient = torch.empty_like(rendered) if ctx.needs_input_grad[0] else None
+        gradient = empty(*rendered.shape) if ctx.needs_input_grad[0] else None
         valid = None if valid is None else valid.contiguous()
         loss = _core.photometric_loss(rendered, target, valid, gradient, ssim_weight, threads)
         ctx.save_for_backward(gradient)
@@ -71,4 +72,4 @@ class _FusedL1Ssim(torch.autograd.Function):
         ctx: Any, *grad_outputs: Tensor
     ) -> tuple[Tensor, None, None, None, None]:
         (gradient,) = ctx.saved_tensors
-        return gradient * grad_outputs[0], None, None, None, None
+        return torch.mul(gradient, grad_outputs[0], out=empty(*gradient.shape)), None, None, None, None
