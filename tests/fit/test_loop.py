@@ -223,4 +223,4 @@ def test_a_loss_that_is_not_finite_stops_the_fit_with_the_name_of_the_photograph
     with pytest.raises(FloatingPointError, match="photograph 0"):
         next(fit(photographs, perturbed(world(10)), small(photographs="float32")))
     with pytest.raises(BadInputError, match="photograph 0 has pixels that are no numbers"):
-        fit(photographs, perturbed(world(10)), small())
+        fit(photographs, perturbed(world(10)), small(photographs="uint8"))
