@@ -180,8 +180,10 @@ class FitConfig:
     dark places, where black would hide it: depth needs them opaque. Measured on the demo: coverage above 0.999 in place
     of 0.83, for 0.3 dB."""
     photographs: Literal["uint8", "float32"] = "float32"
-    """How photographs are held while they are fitted: as decoded, or rounded to 8 bits in a quarter of the memory (and, as
-    measured, a third slower on small pictures)."""
+    """How photographs are held while they are fitted: as decoded, or rounded to 8 bits in a quarter of the memory.
+
+    8 bits make fits of small pictures a third slower, as measured.
+    """
     moments: Literal["float32", "bfloat16"] = "float32"
     """Type of Adam's moments; bfloat16 halves their memory, a third of what a fit holds for its Gaussians."""
     initial: InitialConfig = field(default_factory=InitialConfig)
