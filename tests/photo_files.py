@@ -25,28 +25,49 @@ def camera_at(eye: tuple[float, float, float], width: int = 320, height: int = 2
     return Camera(pose, torch.full((2,), focal_px), center, width, height)
 
 
+_WALLS = ((0, 0.0, 4.0), (1, -0.8, 0.7))  # (seed of the texture, z, half of the side) of the relief, far one first
+
+
 def picture_of_relief(camera: Camera, distortion: Distortion | None = None) -> Tensor:
     """The picture [h, w, 3] of a flat textured wall at z = 0 and a smaller one before it at z = -0.8, by ray casting.
 
     Each wall carries its own smooth random texture, so that features are plenty and their places exact.
     """
-    plane = (pixel_centers(camera.width, camera.height) - camera.center_px) / camera.focal_px
-    if distortion is not None:
-        plane, _ = undistort(distortion, plane)
-    camera_to_world = invert_rigid(camera.world_to_camera)
-    rays = torch.cat((plane, torch.ones_like(plane[..., :1])), -1) @ camera_to_world[:3, :3].T
-    eye = camera_to_world[:3, 3]
+    eye, rays = _rays(camera, distortion)
     image = torch.zeros(camera.height, camera.width, 3)
-    for seed, z, half in ((0, 0.0, 4.0), (1, -0.8, 0.7)):
-        hit = eye + rays * ((z - eye[2]) / rays[..., 2:])
-        uv = hit[..., :2] / (2 * half) + 0.5
-        inside = ((uv > 0) & (uv < 1)).all(-1)
+    for seed, z, half in _WALLS:
+        uv, inside = _met(eye + rays * ((z - eye[2]) / rays[..., 2:]), half)
         size = 900 if z == 0 else 260
         wall = texture(seed, size)
         at = (uv * size - 0.5).numpy().astype(np.float32)
         colors = cv2.remap(wall, at[..., 0].copy(), at[..., 1].copy(), cv2.INTER_CUBIC)
         image[inside] = torch.from_numpy(colors).clamp(0, 1)[inside]
     return image
+
+
+def depth_of_relief(camera: Camera, distortion: Distortion | None = None) -> Tensor:
+    """Camera z [h, w] of the same, 0 where there is no wall."""
+    eye, rays = _rays(camera, distortion)
+    depth_z = torch.zeros(camera.height, camera.width)
+    for _, z, half in _WALLS:
+        along = (z - eye[2]) / rays[..., 2:]  # rays are 1 long along the camera's axis
+        _, inside = _met(eye + rays * along, half)
+        depth_z[inside] = along[..., 0][inside]
+    return depth_z
+
+
+def _rays(camera: Camera, distortion: Distortion | None) -> tuple[Tensor, Tensor]:
+    plane = (pixel_centers(camera.width, camera.height) - camera.center_px) / camera.focal_px
+    if distortion is not None:
+        plane, _ = undistort(distortion, plane)
+    camera_to_world = invert_rigid(camera.world_to_camera)
+    rays = torch.cat((plane, torch.ones_like(plane[..., :1])), -1) @ camera_to_world[:3, :3].T
+    return camera_to_world[:3, 3], rays
+
+
+def _met(hit: Tensor, half: float) -> tuple[Tensor, Tensor]:
+    uv = hit[..., :2] / (2 * half) + 0.5
+    return uv, ((uv > 0) & (uv < 1)).all(-1)
 
 
 def texture(seed: int, size: int) -> np.ndarray:

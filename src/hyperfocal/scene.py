@@ -10,7 +10,7 @@ from torch import Tensor
 
 from .camera import Camera
 from .distortion import Distortion
-from .shapes import Image, Mask
+from .shapes import Image, Map, Mask
 
 
 @dataclass(frozen=True)
@@ -76,6 +76,8 @@ class Photograph:
     valid: Mask
     """False where the undistorted picture has no source pixel, and where the view's mask says so."""
     camera: Camera
+    depth_z: Map | None = None
+    """The depth map that came with it: camera z in scene units, 0 where unknown. None without one."""
 
 
 @dataclass(frozen=True)

@@ -3,6 +3,7 @@ from dataclasses import replace
 from html.parser import HTMLParser
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -12,6 +13,7 @@ from hyperfocal.fit.config import FitConfig, McmcConfig
 from hyperfocal.reconstruct import ReconstructConfig, Result, evaluate, read_result, reconstruct, write_result
 from hyperfocal.reconstruct import report as report_module
 from hyperfocal.reconstruct.report import report
+from hyperfocal.render import render
 from hyperfocal.scene import Scene
 from posed_scene import write_posed_scene
 
@@ -178,3 +180,24 @@ def test_a_report_stays_small(result: Result, monkeypatch: pytest.MonkeyPatch) -
     monkeypatch.setattr(report_module, "MOST_BYTES", 20_000)
     page = report(result)
     assert "views have no pictures here" in page
+
+
+def test_depth_maps_beside_photographs_are_measured_against(tmp_path: Path) -> None:
+    folder = tmp_path / "measured"
+    gaussians = write_posed_scene(folder, views=6, width=48, height=36)
+    cameras = {view.name: view.camera for view in read_scene(folder).views}
+    (folder / "depth").mkdir()
+    for name, camera in cameras.items():
+        assert camera is not None
+        np.save(folder / "depth" / f"{Path(name).stem}.npy", 2 * render(gaussians, camera).depth_median.nan_to_num(0))
+    scene = read_scene(folder)
+    config = ReconstructConfig(eval_every=6, fit=FitConfig(steps=1, densify=McmcConfig(cap=10_000)))
+    result = replace(reconstruct(scene, config), gaussians=gaussians)
+    scores = evaluate(result)
+    assert scores.views[0].depth_abs_rel == pytest.approx(0.5, abs=1e-6)  # of a map twice as far
+    assert scores.views[0].depth_known == 1
+    assert "Depth AbsRel" in scores.columns()
+    assert any("points of 5 depth maps" in note for note in result.notes)  # the held-out one stays unseen
+    (tmp_path / "result").mkdir()
+    write_result(tmp_path / "result", result)
+    assert "Depth error (AbsRel), held-out" in (tmp_path / "result" / "report.html").read_text()

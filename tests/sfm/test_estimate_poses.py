@@ -1,6 +1,7 @@
 from dataclasses import replace
 from pathlib import Path
 
+import numpy as np
 import pytest
 import torch
 
@@ -9,11 +10,11 @@ from hyperfocal.data import read_scene
 from hyperfocal.distortion import Distortion
 from hyperfocal.errors import BadInputError, NothingUsableError
 from hyperfocal.protocols import Matches
-from hyperfocal.scene import Scene, View
+from hyperfocal.scene import DepthFile, Scene, View
 from hyperfocal.sfm import SfmConfig, estimate_poses
 from hyperfocal.sfm.native import run
 from hyperfocal.transforms import align_similarity
-from photo_files import recorder, relief_views, texture, unposed
+from photo_files import depth_of_relief, recorder, relief_views, texture, unposed
 
 SMALL = SfmConfig(max_image_size_px=640, max_features=2000)
 
@@ -51,6 +52,52 @@ def test_cameras_of_a_relief_are_found_from_its_photographs(relief: Scene):
     assert len(found.points) > 100
     finished = dict.fromkeys(stage for stage, done, total in seen if done == total)
     assert list(finished) == ["Finding features", "Matching photographs", "Placing cameras"]
+
+
+@pytest.mark.parametrize("millimetres_per_unit", [1000.0, 250.0])
+def test_depth_maps_give_the_cameras_their_unit(relief: Scene, tmp_path: Path, millimetres_per_unit: float):
+    found = estimate_poses(with_depth_maps(relief, tmp_path, millimetres_per_unit), config=SMALL)
+    true = torch.stack([v.camera.centers() for v in relief.views if v.camera is not None]) * millimetres_per_unit / 1000
+    got = torch.stack([v.camera.centers() for v in found.posed_views if v.camera is not None])
+    assert float(torch.pdist(got).sum() / torch.pdist(true).sum()) == pytest.approx(1, abs=0.01)
+    assert found.metres_per_unit == 1.0
+    assert all(view.depth is not None for view in found.views)
+    assert "The scale is that of the 5 depth maps" in found.notes[-1]
+    assert found.points is not None
+    assert float(found.points.positions.std(0).max()) == pytest.approx(0.7 * millimetres_per_unit / 1000, rel=0.5)
+
+
+def test_depth_maps_that_do_not_fit_are_left_out_with_a_reason(relief: Scene, tmp_path: Path):
+    scene = with_depth_maps(relief, tmp_path, 1000.0)
+    for view in scene.views:
+        assert view.depth is not None
+        numbers = np.load(view.depth.path)
+        np.save(view.depth.path, np.random.default_rng(0).uniform(0.1, 9, numbers.shape).astype(np.float32))
+    found = estimate_poses(scene, config=SMALL)
+    assert found.metres_per_unit is None
+    assert all(view.depth is None for view in found.views)
+    assert "The depth maps were left out: after scaling they differ" in found.notes[-1]
+
+
+def test_too_few_measured_points_give_no_scale(relief: Scene, tmp_path: Path):
+    scene = with_depth_maps(relief, tmp_path, 1000.0)
+    for view in scene.views:
+        assert view.depth is not None
+        np.save(view.depth.path, np.zeros_like(np.load(view.depth.path)))
+    found = estimate_poses(scene, config=SMALL)
+    assert found.metres_per_unit is None
+    assert "only 0 of the points" in found.notes[-1]
+
+
+def with_depth_maps(scene: Scene, folder: Path, millimetres_per_unit: float) -> Scene:
+    """The scene without cameras, each view with its true depth in other units, claimed to be metres."""
+    views = []
+    for view, plain in zip(scene.views, unposed(list(scene.views)), strict=True):
+        assert view.camera is not None
+        path = folder / f"{view.name}.npy"
+        np.save(path, depth_of_relief(view.camera, view.distortion).numpy() * millimetres_per_unit)
+        views.append(replace(plain, depth=DepthFile(path, 0.001)))
+    return replace(scene, views=tuple(views), metres_per_unit=1.0)
 
 
 def test_points_reproject_into_their_colours(relief: Scene):

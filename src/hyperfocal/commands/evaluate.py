@@ -30,15 +30,14 @@ def evaluate(result: Path, data: Path | None, *, console: Console, progress: Pro
 
 
 def _show_scores(table: Scores, console: Console) -> None:
-    learned = table.lpips_obstacle is None
+    columns = table.columns()
     shown = Table(title=f"Scores on {table.evaluated_on}", title_justify="left")
     shown.add_column("view", overflow="fold")
-    for name in ("PSNR dB", "SSIM", "FLIP", *(["LPIPS"] if learned else [])):
-        shown.add_column(name, justify="right")
+    for heading in columns:
+        shown.add_column(heading, justify="right")
 
     def add(view: ViewScore, style: str = "") -> None:
-        lpips = [f"{view.lpips:.4f}"] if learned and view.lpips is not None else []
-        shown.add_row(view.name, f"{view.psnr_db:.2f}", f"{view.ssim:.4f}", f"{view.flip:.4f}", *lpips, style=style)
+        shown.add_row(view.name, *(written(view) for written in columns.values()), style=style)
 
     for view in table.views:
         add(view)

@@ -121,6 +121,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
     mean = result.scores.mean()
     seconds = result.seconds or {}
     posed = len(result.scene.posed_views)
+    depth = {} if mean.depth_abs_rel is None else {"depth": f"{mean.depth_abs_rel:.1%} off the depth maps (AbsRel)"}
     show_facts(
         console,
         f"Reconstructed {result.scene.source}",
@@ -132,6 +133,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
             "PSNR": f"{mean.psnr_db:.2f} dB",
             "SSIM": f"{mean.ssim:.4f}",
             "FLIP": f"{mean.flip:.4f}",
+            **depth,
             "time": f"{duration(sum(seconds.values()))}: "
             + ", ".join(f"{name.lower()} {duration(value)}" for name, value in seconds.items()),
             "peak memory": "unknown" if result.peak_memory_mib is None else f"{result.peak_memory_mib / 1024:.2f} GiB",

@@ -1,5 +1,6 @@
 """`load_photograph`: from a view's file to the undistorted picture of a pinhole camera."""
 
+from dataclasses import replace
 from functools import lru_cache
 
 import cv2
@@ -13,6 +14,7 @@ from ..distortion import Distortion, distort, fold_radius
 from ..errors import BadInputError
 from ..scene import Photograph, View
 from ..shapes import Image, Mask
+from .depth_files import load_depth
 from .images import decode, decode_mask
 
 
@@ -23,12 +25,14 @@ def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
     keeps its resolution; what the lens saw outside that frame is lost, and pixels of the frame that the lens did not
     see are not `valid`. Downsampling averages areas (of sRGB values); nothing is ever enlarged.
 
+    A depth map that came with the photograph is made to fit it (`load_depth`).
+
     Args:
         view: A view with a known camera.
         long_side: Upper bound of the larger of width and height in pixels; None keeps the size.
 
     Raises:
-        BadInputError: the view has no camera, the file cannot be decoded, or its size is not the camera's.
+        BadInputError: the view has no camera, a file cannot be decoded, or its size is not the camera's.
         ValueError: `long_side` is not positive.
     """
     if long_side is not None and long_side < 1:
@@ -47,7 +51,10 @@ def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
     if view.distortion is not None and not view.distortion.is_none:
         image, valid = _undistorted(image, valid, view.camera, view.distortion)
     photograph = Photograph(name=view.name, image=image, valid=valid, camera=view.camera)
-    return photograph if long_side is None else _downsampled(photograph, long_side)
+    if long_side is not None:
+        photograph = _downsampled(photograph, long_side)
+    depth = load_depth(view, long_side=long_side)
+    return photograph if depth is None else replace(photograph, depth_z=depth.values)
 
 
 def load_pixels(view: View) -> tuple[Image, Mask | None]:

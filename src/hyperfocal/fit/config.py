@@ -22,11 +22,14 @@ class InitialConfig:
     """Standard deviation as a multiple of the mean distance to the three nearest points."""
     random_points: int = 20_000
     """Points to scatter in the cameras' view when the scene has none."""
+    depth_points: int = 30_000
+    """Points to take from the depth maps that came with the photographs, beside those that the scene has."""
 
     def __post_init__(self) -> None:
         _require(0 < self.opacity < 1, f"`opacity` must be in (0, 1), got {self.opacity}.")
         _require(self.scale_factor > 0, f"`scale_factor` must be positive, got {self.scale_factor}.")
         _require(self.random_points > 0, f"`random_points` must be positive, got {self.random_points}.")
+        _require(self.depth_points >= 0, f"`depth_points` must not be negative, got {self.depth_points}.")
 
 
 @dataclass(frozen=True)

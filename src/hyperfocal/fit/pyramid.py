@@ -7,7 +7,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d
+from torch.nn.functional import adaptive_avg_pool2d, interpolate
 
 from ..camera import Camera
 from ..errors import BadInputError
@@ -31,7 +31,10 @@ def shrunk(photograph: Photograph, factor: int) -> Photograph:
     image = adaptive_avg_pool2d(photograph.image.permute(2, 0, 1), size).permute(1, 2, 0).contiguous()
     share_valid = adaptive_avg_pool2d(photograph.valid.to(torch.float32).unsqueeze(0), size).squeeze(0)
     camera = photograph.camera.resized(size[1], size[0])
-    return replace(photograph, image=image, valid=share_valid > 1 - 1e-4, camera=camera)
+    depth_z = photograph.depth_z
+    if depth_z is not None:  # the nearest, as a mean across an edge is the depth of nothing
+        depth_z = interpolate(depth_z[None, None], size, mode="nearest-exact")[0, 0]
+    return replace(photograph, image=image, valid=share_valid > 1 - 1e-4, camera=camera, depth_z=depth_z)
 
 
 class PhotographStore:

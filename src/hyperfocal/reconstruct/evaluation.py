@@ -13,6 +13,7 @@ from ..progress import Progress, silent
 from ..render import render
 from ..rendering import Rendering
 from ..scene import Photograph, Scene, View
+from ..shapes import Map
 from .result import Result
 from .scores import Table, ViewScore
 
@@ -62,7 +63,20 @@ def score_rendering(rendering: Rendering, photograph: Photograph) -> ViewScore:
         ssim=metrics.ssim(rendered, truth, valid),
         flip=metrics.flip(rendered, truth, valid),
         lpips=metrics.lpips(rendered, truth),
+        **_depth_scores(rendering.depth_median, photograph),
     )
+
+
+def _depth_scores(depth_z: Map, photograph: Photograph) -> dict[str, float]:
+    """Return how well a depth fits the depth map of a photograph; nothing without one."""
+    if photograph.depth_z is None:
+        return {}
+    known = (photograph.depth_z > 0) & photograph.valid
+    both = known & (depth_z > 0)
+    if not bool(both.any()):
+        return {}
+    errors = metrics.depth_errors(depth_z, photograph.depth_z, both)
+    return {"depth_abs_rel": errors.abs_rel, "depth_known": float(both.sum() / known.sum())}
 
 
 def _moved(view: View, scene: Scene) -> View:

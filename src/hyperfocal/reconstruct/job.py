@@ -8,6 +8,7 @@ from functools import partial
 from pathlib import Path
 
 from ..data import load_photograph
+from ..data.depth_points import with_points_of_depth
 from ..data.listed import some_of
 from ..errors import NothingUsableError, StoppedError
 from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_points
@@ -121,11 +122,11 @@ def _reconstructed(
     gaussians = activate(fitted.gaussians.values, fitted.color_space)
     if config.fit.capture.pose:
         scene = _with_corrected_poses(scene, fitted)
+        training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Evaluation"):
-        # Training photographs are in memory already; held-out ones come one at a time.
-        judged = (load_photograph(view, long_side=config.long_side) for view in held_out) if held_out else photographs
-        count = len(held_out) or len(photographs)
-        scores = score(gaussians, judged, count, held_out=bool(held_out), progress=progress)
+        views = held_out or training
+        judged = (load_photograph(view, long_side=config.long_side) for view in views)
+        scores = score(gaussians, judged, len(views), held_out=bool(held_out), progress=progress)
     return Result(
         gaussians=gaussians,
         scene=replace(scene, points=seen.points),
@@ -177,13 +178,14 @@ def _with_cameras(scene: Scene, config: ReconstructConfig, progress: Progress) -
 
 def _with_points(training: Scene, config: ReconstructConfig, progress: Progress) -> Scene:
     """Return the training views with points to start from; what held-out photographs show stays unseen."""
-    if training.points is not None and len(training.points) > 0:
-        return training
-    try:
-        return triangulate_points(training, config=config.sfm, progress=progress)
-    except NothingUsableError as error:
-        start = config.fit.initial.random_points
-        return with_random_points(training, start, config.fit.seed).with_notes(f"No points were triangulated: {error}")
+    initial, seed = config.fit.initial, config.fit.seed
+    if training.points is None or len(training.points) == 0:
+        try:
+            training = triangulate_points(training, config=config.sfm, progress=progress)
+        except NothingUsableError as error:
+            training = training.with_notes(f"No points were triangulated: {error}")
+    training = with_points_of_depth(training, initial.depth_points, seed=seed, long_side=config.long_side)
+    return with_random_points(training, initial.random_points, seed) if training.points is None else training
 
 
 def _loaded(views: tuple[View, ...], long_side: int | None, progress: Progress) -> Iterator[Photograph]:

@@ -151,6 +151,8 @@ def _tiles(result: Result) -> str:
     ]
     if mean.lpips is not None:
         tiles.append((f"LPIPS, {which}", f"{mean.lpips:.3f}"))
+    if mean.depth_abs_rel is not None:
+        tiles.append((f"Depth error (AbsRel), {which}", f"{100 * mean.depth_abs_rel:.1f} <small>%</small>"))
     if result.peak_memory_mib is not None:
         tiles.append(("Peak memory", f"{result.peak_memory_mib / 1024:.2f} <small>GiB</small>"))
     tiles.append(("Fit steps", f"{result.config.fit.steps:,}"))
@@ -221,26 +223,25 @@ def _scales(span: pictures.DepthRange | None, metres_per_unit: float | None) -> 
 
 
 def _score_table(table: Table) -> str:
-    learned = any(view.lpips is not None for view in table.views)
+    columns = table.columns()
     best = max((view.psnr_db for view in table.views), default=1.0)
 
     def row(view: ViewScore, kind: str = "view") -> str:
         bar = f'<i style="width:{100 * max(view.psnr_db, 0) / best if best else 0:.1f}%"></i>'
-        lpips = f"<td>{'' if view.lpips is None else f'{view.lpips:.3f}'}</td>" if learned else ""
-        return (
-            f'<tr class="{kind}"><td>{escape(view.name)}</td><td class="bar">{bar}</td><td>{view.psnr_db:.2f}</td>'
-            f"<td>{view.ssim:.4f}</td><td>{view.flip:.4f}</td>{lpips}</tr>"
-        )
+        cells = "".join(f"<td>{written(view)}</td>" for written in columns.values())
+        return f'<tr class="{kind}"><td>{escape(view.name)}</td><td class="bar">{bar}</td>{cells}</tr>'
 
     mean = row(table.mean(), "mean") if len(table.views) > 1 else ""
     rows = mean + "".join(row(view) for view in table.views)
     obstacle = "" if table.lpips_obstacle is None else f" LPIPS is not shown. {escape(table.lpips_obstacle)}"
+    measured = any(view.depth_abs_rel is not None for view in table.views)
+    depth = " Depth AbsRel: mean relative error against the photographs' depth maps, lower is better." * measured
     caveat = "" if table.held_out else " The fit has seen these photographs, so the scores flatter."
     return (
         f'<h2>Scores</h2><p class="about">On {table.evaluated_on}, both pictures rounded to 8 bits, over valid pixels. '
-        f"PSNR and SSIM: higher is better. FLIP: lower is better.{caveat}{obstacle}</p>"
-        '<div class="card scroll"><table><thead><tr><th>View</th><th class="bar"></th><th>PSNR dB</th><th>SSIM</th>'
-        f"<th>FLIP</th>{'<th>LPIPS</th>' if learned else ''}</tr></thead><tbody>"
+        f"PSNR and SSIM: higher is better. FLIP: lower is better.{depth}{caveat}{obstacle}</p>"
+        '<div class="card scroll"><table><thead><tr><th>View</th><th class="bar"></th>'
+        f"{''.join(f'<th>{heading}</th>' for heading in columns)}</tr></thead><tbody>"
         f"{rows}</tbody></table></div>"
     )
 

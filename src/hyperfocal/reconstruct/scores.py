@@ -1,7 +1,9 @@
 """What was measured of a result, as plain values: scores of views, the course of the fit."""
 
 import math
+from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from statistics import fmean
 
 
@@ -18,6 +20,10 @@ class ViewScore:
     """Mean FLIP error, 0 for equal pictures."""
     lpips: float | None = None
     """Learned perceptual error, 0 for equal pictures; None where it cannot be computed."""
+    depth_abs_rel: float | None = None
+    """Mean of |median depth - the photograph's depth map| / the latter, where both know it; None without a map."""
+    depth_known: float | None = None
+    """Share of the depth map's known pixels at which the Gaussians have a depth too."""
 
 
 @dataclass(frozen=True)
@@ -37,14 +43,41 @@ class Table:
 
     def mean(self) -> ViewScore:
         """Return the mean of every score over the views."""
-        learned = [view.lpips for view in self.views if view.lpips is not None]
         return ViewScore(
             name="mean",
             psnr_db=fmean(view.psnr_db for view in self.views),
             ssim=fmean(view.ssim for view in self.views),
             flip=fmean(view.flip for view in self.views),
-            lpips=fmean(learned) if learned else None,
+            lpips=_mean_of_known([view.lpips for view in self.views]),
+            depth_abs_rel=_mean_of_known([view.depth_abs_rel for view in self.views]),
+            depth_known=_mean_of_known([view.depth_known for view in self.views]),
         )
+
+    def columns(self) -> dict[str, Callable[[ViewScore], str]]:
+        """Return the headings of the scores that any view has, each with how a view's is written."""
+        shown = {
+            "PSNR dB": ("psnr_db", 2),
+            "SSIM": ("ssim", 4),
+            "FLIP": ("flip", 4),
+            "LPIPS": ("lpips", 4),
+            "Depth AbsRel": ("depth_abs_rel", 4),
+            "Depth known": ("depth_known", 3),
+        }
+        return {
+            heading: partial(_written, name=name, decimals=decimals)
+            for heading, (name, decimals) in shown.items()
+            if any(getattr(view, name) is not None for view in self.views)
+        }
+
+
+def _written(score: ViewScore, name: str, decimals: int) -> str:
+    value = getattr(score, name)
+    return "" if value is None else f"{value:.{decimals}f}"
+
+
+def _mean_of_known(values: list[float | None]) -> float | None:
+    known = [value for value in values if value is not None]
+    return fmean(known) if known else None
 
 
 @dataclass(frozen=True)

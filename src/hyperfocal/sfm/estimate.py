@@ -20,8 +20,9 @@ from ..shapes import Mask
 from .attempt import FEWEST, Attempt, Workshop
 from .capture import with_capture
 from .config import SfmConfig
+from .depth_scale import scaled_to_depth
 from .failures import failure_notes
-from .points import point_cloud
+from .points import point_cloud, points_seen
 from .reasons import STILL, reason, without_parallax
 from .tries import TORN, is_good, tries
 
@@ -38,8 +39,10 @@ def estimate_poses(
 ) -> Scene:
     """Return the scene with cameras, distortion and points found from its photographs; known cameras are not used.
 
-    All views stay in the scene; those that could not be placed have no camera, and the notes say which and why. World
-    frame and scale are arbitrary. Photographs are used with their lens distortion, which is estimated too.
+    All views stay in the scene; those that could not be placed have no camera, and the notes say which and why. The
+    world frame is arbitrary. Depth maps that came with the photographs give the scene their unit, if they fit the
+    cameras; else they are left out. Without them the scale is arbitrary too. Photographs are used with their lens
+    distortion, which is estimated as well.
 
     Where too few can be placed, it is tried again (see `SfmConfig.retry`); the first good result counts, else the best.
 
@@ -130,7 +133,7 @@ def _placed(scene: Scene, attempt: Attempt, notes: tuple[str, ...]) -> Scene:
         )
     model = attempt.models[0]
     known = {views[i].name: _posed(views[i], image, model.cameras[image.camera_id]) for i, image in placed.items()}
-    return replace(
+    placed_scene = replace(
         scene,
         views=tuple(known.get(view.name, replace(view, camera=None, distortion=None)) for view in scene.views),
         points=point_cloud(model, attempt.features),
@@ -138,6 +141,8 @@ def _placed(scene: Scene, attempt: Attempt, notes: tuple[str, ...]) -> Scene:
         up=None,
         notes=(*scene.notes, *notes),
     )
+    seen = {views[i].name: points_seen(model, image) for i, image in placed.items()}
+    return scaled_to_depth(placed_scene, seen, scene.metres_per_unit)
 
 
 def _other_models(attempt: Attempt) -> tuple[str, ...]:

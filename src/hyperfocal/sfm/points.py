@@ -4,6 +4,8 @@ from typing import Any
 
 import numpy as np
 import torch
+from jaxtyping import Float
+from torch import Tensor
 
 from ..scene import PointCloud
 from .features import Features
@@ -15,6 +17,14 @@ def point_cloud(model: Any, features: list[Features]) -> PointCloud:
     positions = np.array([point.xyz for point in points], dtype=np.float32).reshape(-1, 3)
     colors = np.array([_color(point.track.elements, features) for point in points], dtype=np.float32).reshape(-1, 3)
     return PointCloud(torch.from_numpy(positions), torch.from_numpy(colors / 255))
+
+
+def points_seen(model: Any, image: Any) -> tuple[Float[Tensor, "k 2"], Float[Tensor, "k 3"]]:
+    """Return (pixels of a photograph as it was taken, the points of the model that were matched there)."""
+    seen = [(point.xy, model.points3D[point.point3D_id].xyz) for point in image.points2D if point.has_point3D()]
+    pixels = np.array([pixel for pixel, _ in seen], dtype=np.float32).reshape(-1, 2)
+    positions = np.array([position for _, position in seen], dtype=np.float32).reshape(-1, 3)
+    return torch.from_numpy(pixels), torch.from_numpy(positions)
 
 
 def _color(track: Any, features: list[Features]) -> np.ndarray:
