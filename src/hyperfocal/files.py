@@ -1,11 +1,53 @@
-"""Writing files so that nothing is ever half-written: to a temporary name first, then renamed."""
+"""Reading JSON with errors that name the file, and writing files so that nothing is ever half-written.
 
+What is written goes to a temporary name first, which is then renamed.
+"""
+
+import json
 import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from .errors import BadInputError
+
+
+def read_bytes(path: Path) -> bytes:
+    """Return the content of a file.
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
+    try:
+        return path.read_bytes()
+    except OSError as error:
+        raise BadInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+
+
+def read_json(path: Path, *, remedy: str) -> Any:
+    """Return the content of a JSON file in UTF-8, with or without a byte order mark.
+
+    Raises:
+        BadInputError: it cannot be read, or is not JSON; then the message ends with the sentence `remedy`.
+    """
+    data = read_bytes(path)
+    try:
+        return json.loads(data.decode("utf-8-sig"))
+    except (ValueError, RecursionError) as error:  # of text, of JSON, and of whole numbers longer than Python reads
+        raise BadInputError(f"{path} is not valid JSON: {error}. {remedy}") from error
+
+
+def read_json_object(path: Path, *, remedy: str) -> dict[str, Any]:
+    """Return the content of a JSON file that holds an object.
+
+    Raises:
+        BadInputError: as `read_json`, or it holds something else.
+    """
+    content = read_json(path, remedy=remedy)
+    if not isinstance(content, dict):
+        raise BadInputError(f"{path} should hold a JSON object, got a {type(content).__name__}. {remedy}")
+    return content
 
 
 @contextmanager

@@ -28,7 +28,7 @@ import torch
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError
-from ..files import write_text
+from ..files import read_json, write_text
 from ..scene import DepthFile, Scene, View
 from ..transforms import rigid
 from .listed import path_inside, some_of
@@ -47,12 +47,7 @@ def read_cameras_json(path: Path) -> Scene | None:
     """
     if not path.is_file() or path.suffix.lower() != ".json":
         return None
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(f"{path} is not valid JSON: {error}.") from error
-    except OSError as error:
-        raise BadInputError(f"{path} cannot be read: {error.strerror or error}.") from error
+    content = read_json(path, remedy="Write the file again.")
     if not isinstance(content, dict) or not isinstance(content.get("views"), list):
         return None
     if content.get("axes") != "opencv":

@@ -1,6 +1,5 @@
 """transforms.json: the format of instant-ngp, nerfstudio and the Blender scenes of NeRF."""
 
-import json
 import math
 from os.path import commonpath
 from pathlib import Path, PurePosixPath
@@ -11,6 +10,7 @@ import torch
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError
+from ..files import read_json_object
 from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid
 from .depth_files import MILLIMETRES
@@ -117,15 +117,7 @@ def _transforms_file(path: Path) -> Path | None:
 
 
 def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(f"{file} is not valid JSON: {error}. Write it again with the tool that made it.") from error
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror or error}.") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"{file} should hold a JSON object, got a {type(content).__name__}.")
-    return content
+    return read_json_object(file, remedy="Write it again with the tool that made it.")
 
 
 def _image_path(file: Path, frame: dict[str, Any], index: int) -> Path:

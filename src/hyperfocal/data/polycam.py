@@ -6,7 +6,6 @@ along -z; world: metres, y up); `depth` holds 16-bit millimetres. The `corrected
 after Polycam's bundle adjustment.
 """
 
-import json
 import math
 from pathlib import Path
 from typing import Any
@@ -15,6 +14,7 @@ import torch
 
 from ..camera import Camera
 from ..errors import BadInputError
+from ..files import read_bytes, read_json_object
 from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid
 from .depth_files import MILLIMETRES
@@ -35,7 +35,7 @@ def read_polycam(path: Path) -> Scene | None:
     for folder in (path / "keyframes", path):
         for images, cameras in _PAIRS:
             files = sorted((folder / cameras).glob("*.json")) if (folder / images).is_dir() else []
-            if files and b'"t_00"' in files[0].read_bytes():
+            if files and b'"t_00"' in read_bytes(files[0]):
                 return _scene(path, folder, images, files)
     return None
 
@@ -45,7 +45,7 @@ def _scene(path: Path, folder: Path, images: str, files: list[Path]) -> Scene:
     entries, repaired = [], []
     for file in files:
         image = photographs.get(file.stem, folder / images / f"{file.stem}.jpg")
-        camera, error = _camera(_load(file), file)
+        camera, error = _camera(read_json_object(file, remedy="Export the capture again."), file)
         if error > ROUNDING:
             repaired.append(image.name)
         depth = folder / "depth" / f"{file.stem}.png"
@@ -65,18 +65,6 @@ def _scene(path: Path, folder: Path, images: str, files: list[Path]) -> Scene:
         format=f"a raw export of Polycam{corrected}",
         notes=notes,
     )
-
-
-def _load(file: Path) -> dict[str, Any]:
-    try:
-        content = json.loads(file.read_text(encoding="utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(f"{file} is not valid JSON: {error}. Export the capture again.") from error
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror or error}.") from error
-    if not isinstance(content, dict):
-        raise BadInputError(f"{file} should hold a JSON object, got a {type(content).__name__}.")
-    return content
 
 
 def _camera(content: dict[str, Any], file: Path) -> tuple[Camera, float]:

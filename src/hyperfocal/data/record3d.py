@@ -7,7 +7,6 @@ world: metres, y up); "fps". Photographs are `rgb/N.jpg` or `rgbd/N.jpg`, N the 
 metres.
 """
 
-import json
 from pathlib import Path
 from typing import Any
 
@@ -15,6 +14,7 @@ import torch
 
 from ..camera import Camera
 from ..errors import BadInputError
+from ..files import read_bytes, read_json
 from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid, rotation_from_quaternion
 from .listed import Listed, find_mask, found_views, photographs_in, some_of
@@ -29,15 +29,10 @@ def read_record3d(path: Path) -> Scene | None:
     file = next((path / name for name in ("metadata.json", "metadata") if (path / name).is_file()), None)
     if file is None:
         return None
-    try:
-        data = file.read_bytes()
-        if b'"poses"' not in data or b'"K"' not in data:
-            return None  # many programs call a file that
-        content = json.loads(data.decode("utf-8-sig"))
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(f"{file} is not valid JSON: {error}. Export the recording again.") from error
-    except OSError as error:
-        raise BadInputError(f"{file} cannot be read: {error.strerror or error}.") from error
+    data = read_bytes(file)
+    if b'"poses"' not in data or b'"K"' not in data:
+        return None  # many programs call a file that
+    content = read_json(file, remedy="Export the recording again.")
     if not isinstance(content, dict) or not isinstance(content.get("poses"), list):
         raise BadInputError(f'{file} should hold "poses" as a list. Export the recording again.')
     photographs = next(filter(None, (photographs_in(path / name) for name in ("rgb", "rgbd"))), [])

@@ -6,7 +6,6 @@ The calibration is that of an Open3D JSON file ("intrinsic_matrix" by columns), 
 fx fy cx cy or a matrix. Both kinds of poses have OpenCV's axes and metres.
 """
 
-import json
 import re
 from collections.abc import Callable
 from dataclasses import replace
@@ -17,6 +16,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import BadInputError
+from ..files import read_json_object
 from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid, rotation_from_quaternion
 from .depth_files import MILLIMETRES
@@ -136,10 +136,10 @@ def _calibration(path: Path) -> tuple[Tensor, tuple[int, int] | None] | None:
     file = next((path / name for name in _CALIBRATIONS if (path / name).is_file()), None)
     if file is None:
         return None
+    content = read_json_object(file, remedy="Write it again.") if file.suffix == ".json" else None
     try:
         size = None
-        if file.suffix == ".json":
-            content = json.loads(file.read_text(encoding="utf-8-sig"))
+        if content is not None:
             K = torch.tensor(content["intrinsic_matrix"], dtype=torch.float64).reshape(3, 3).T
             size = (int(content["width"]), int(content["height"]))
         else:
@@ -154,7 +154,7 @@ def _calibration(path: Path) -> tuple[Tensor, tuple[int, int] | None] | None:
         if not bool(values.isfinite().all()) or not bool((values[:2] > 0).all()):
             raise ValueError(f"fx fy cx cy are {values.tolist()}")
         return values, size
-    except (OSError, KeyError, TypeError, ValueError, RuntimeError, RecursionError) as error:
+    except (OSError, KeyError, TypeError, ValueError, RuntimeError) as error:
         raise BadInputError(
             f"The calibration {file} cannot be read ({error}). Expected fx fy cx cy in pixels, or a 3 x 3 matrix."
         ) from error

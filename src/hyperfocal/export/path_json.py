@@ -37,7 +37,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import BadInputError
-from ..files import write_text
+from ..files import read_json, write_text
 from ..paths import CameraPath, Keyframe
 from ..transforms import invert_rigid, quaternion_from_rotation, rigid, rotation_from_quaternion
 
@@ -51,12 +51,7 @@ def read_path(path: Path | str) -> CameraPath:
         BadInputError: the file is missing, is neither, or holds something that is no camera; the message says which.
     """
     path = Path(path)
-    try:
-        content = json.loads(path.read_text(encoding="utf-8-sig"))
-    except OSError as error:
-        raise BadInputError(f"Could not read the camera path {path}: {error.strerror or error}.") from error
-    except (UnicodeDecodeError, json.JSONDecodeError, RecursionError) as error:
-        raise BadInputError(f"The camera path {path} is not valid JSON: {error}.") from error
+    content = read_json(path, remedy="Correct it, or write it again.")
     if not isinstance(content, dict) or not ("hyperfocal_path" in content or "camera_path" in content):
         raise BadInputError(
             f'{path} is no camera path: expected a JSON object with "hyperfocal_path" (ours) or "camera_path" '
