@@ -14,9 +14,9 @@ from ..camera import Camera
 from ..errors import BadInputError
 from ..scene import Scene
 from ..transforms import invert_rigid, rigid
-from .listed import Listed, find_mask, found_views, photographs_in, some_of
+from .listed import Listed, find_mask, found_views, photographs_in
 from .npy_files import read_npy
-from .poses import ROUNDING, nearest_rotation
+from .poses import nearest_rotation, repair_notes
 
 _FOLDERS = ("images", "images_2", "images_4", "images_8", ".")
 
@@ -34,17 +34,16 @@ def read_llff(path: Path) -> Scene | None:
     if rows.ndim != 2 or rows.shape[1] != 17 or rows.dtype.kind not in "fiu" or len(rows) == 0:
         raise BadInputError(f"{file} should hold 17 numbers a photograph, got {rows.dtype} of shape {rows.shape}.")
     images = _photographs(file, len(rows))
-    entries, repaired = [], []
+    entries: list[Listed] = []
+    errors: dict[str, float] = {}
     for image, row in zip(images, rows.astype(np.float64), strict=True):
         matrix = torch.from_numpy(row[:15].reshape(3, 5))
         down, right, back, position, (height, width, focal) = matrix.unbind(1)
         where = f"the pose of {image.name} in {file}"
         try:
-            rotation, error = nearest_rotation(torch.stack((right, down, -back), dim=1))
+            rotation, errors[image.name] = nearest_rotation(torch.stack((right, down, -back), dim=1))
         except ValueError as reason:
             raise BadInputError(f"{where[0].upper()}{where[1:]} {reason}. Write the poses again.") from reason
-        if error > ROUNDING:
-            repaired.append(image.name)
         if not bool(matrix.isfinite().all()) or not (min(width, height) >= 1 and max(width, height) < 1 << 20):
             raise BadInputError(f"The size in {where} is {width:g} x {height:g} pixels. Write the poses again.")
         if not 0 < focal < 1e7:
@@ -58,8 +57,7 @@ def read_llff(path: Path) -> Scene | None:
         )
         entries.append(Listed(image.name, image, camera, mask=find_mask(image)))
     views, notes = found_views(entries, file)
-    if repaired:
-        notes += (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
+    notes += repair_notes(errors)
     return Scene(source=path, views=views, format="LLFF (poses_bounds.npy)", notes=notes)
 
 

@@ -20,7 +20,7 @@ from ..scene import Scene
 from ..transforms import invert_rigid, rigid
 from .brown import distortion_from_brown
 from .listed import Listed, find_mask, found_views, photographs_named, some_of
-from .poses import ROUNDING, nearest_rotation
+from .poses import nearest_rotation, repair_notes
 from .xml_files import read_xml
 
 _MOST_SKEW_PX = 0.5  # what b2 may move a pixel at the picture's upper and lower border
@@ -58,7 +58,8 @@ def read_metashape(path: Path) -> Scene | None:
     chunk = max(chunks, key=lambda one: len(_aligned(one)))
     sensors = {sensor.get("id", ""): sensor for sensor in chunk.iter("sensor")}
     read: dict[str, _Sensor] = {}
-    entries, repaired = [], []
+    entries: list[Listed] = []
+    errors: dict[str, float] = {}
     cameras = _aligned(chunk)
     for camera in cameras:
         label, number = camera.get("label", ""), camera.get("sensor_id", "")
@@ -67,10 +68,8 @@ def read_metashape(path: Path) -> Scene | None:
         if number not in read:
             read[number] = _sensor(sensors[number], f"the sensor {number} of {file}")
         sensor = read[number]
-        pose, error = _pose(camera, f"the camera {label} of {file}")
+        pose, errors[label] = _pose(camera, f"the camera {label} of {file}")
         image = photographs_named(label, file.parent)
-        if error > ROUNDING:
-            repaired.append(label)
         posed = Camera(pose, torch.tensor(sensor.focal_px), torch.tensor(sensor.center_px), *sensor.size)
         mask = find_mask(image)
         entries.append(Listed(image.relative_to(file.parent).as_posix(), image, posed, sensor.distortion, mask))
@@ -80,8 +79,7 @@ def read_metashape(path: Path) -> Scene | None:
         notes += (f"{len(lost)} cameras were not aligned, or are disabled, and were left out: {some_of(lost)}.",)
     if len(chunks) > 1:
         notes += (f"{file.name} has {len(chunks)} chunks; the one with the most cameras was read.",)
-    if repaired:
-        notes += (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
+    notes += repair_notes(errors)
     return Scene(
         source=path,
         views=views,

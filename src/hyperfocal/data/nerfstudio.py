@@ -15,9 +15,9 @@ from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid
 from .depth_files import MILLIMETRES
 from .images import read_header
-from .listed import Listed, found_views, path_inside, some_of
+from .listed import Listed, found_views, path_inside
 from .ply_points import read_ply_points
-from .poses import ROUNDING, nearest_rotation
+from .poses import nearest_rotation, repair_notes
 
 _DISTORTED_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"}
 _INTRINSIC_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2", "camera_angle_x",
@@ -42,7 +42,8 @@ def read_nerfstudio(path: Path) -> Scene | None:
     frames = content.get("frames")
     if not isinstance(frames, list) or not all(isinstance(frame, dict) for frame in frames) or not frames:
         raise BadInputError(f'{file} has no list "frames" with at least one photograph; is it a transforms.json?')
-    entries, repaired = [], []
+    entries: list[Listed] = []
+    errors: dict[str, float] = {}
     images = [_image_path(file, frame, index) for index, frame in enumerate(frames)]
     common = Path(commonpath([image.parent for image in images]))
     for frame, image in zip(frames, images, strict=True):
@@ -51,17 +52,14 @@ def read_nerfstudio(path: Path) -> Scene | None:
             entries.append(Listed(name, image, camera=None))
             continue
         where = f"frame {name} of {file}"
-        world_to_camera, error = _pose(frame, where)
-        if error > ROUNDING:
-            repaired.append(name)
+        world_to_camera, errors[name] = _pose(frame, where)
         values = {key: frame.get(key, content.get(key)) for key in _INTRINSIC_KEYS}
         camera = _camera(values, world_to_camera, image, where)
         mask = path_inside(file.parent, frame["mask_path"], file) if isinstance(frame.get("mask_path"), str) else None
         depth = _depth(frame, content, file)
         entries.append(Listed(name, image, camera, _distortion(values, where), mask, depth))
     views, notes = found_views(entries, file)
-    if repaired:
-        notes += (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
+    notes += repair_notes(errors)
     points = None
     if isinstance(ply := content.get("ply_file_path"), str):
         ply_path = path_inside(file.parent, ply, file)

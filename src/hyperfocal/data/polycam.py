@@ -19,7 +19,7 @@ from ..scene import DepthFile, Scene
 from ..transforms import invert_rigid, rigid
 from .depth_files import MILLIMETRES
 from .listed import Listed, find_mask, found_views, photographs_in, some_of
-from .poses import ROUNDING, nearest_rotation
+from .poses import nearest_rotation, repair_notes
 
 _PAIRS = (("corrected_images", "corrected_cameras"), ("images", "cameras"))
 
@@ -42,18 +42,16 @@ def read_polycam(path: Path) -> Scene | None:
 
 def _scene(path: Path, folder: Path, images: str, files: list[Path]) -> Scene:
     photographs = {image.stem: image for image in photographs_in(folder / images)}
-    entries, repaired = [], []
+    entries: list[Listed] = []
+    errors: dict[str, float] = {}
     for file in files:
         image = photographs.get(file.stem, folder / images / f"{file.stem}.jpg")
-        camera, error = _camera(read_json_object(file, remedy="Export the capture again."), file)
-        if error > ROUNDING:
-            repaired.append(image.name)
+        camera, errors[image.name] = _camera(read_json_object(file, remedy="Export the capture again."), file)
         depth = folder / "depth" / f"{file.stem}.png"
         measured = DepthFile(depth, MILLIMETRES) if depth.is_file() else None
         entries.append(Listed(image.name, image, camera, mask=find_mask(image), depth=measured))
     views, notes = found_views(entries, files[0].parent)
-    if repaired:
-        notes += (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
+    notes += repair_notes(errors)
     if lost := sorted(photographs.keys() - {file.stem for file in files}):
         notes += (f"{len(lost)} photographs have no camera and were left out: {some_of(lost)}.",)
     corrected = " after its bundle adjustment" if images.startswith("corrected") else ""

@@ -4,7 +4,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-# Up to the first, differences are rounding of the printed numbers; up to the second, they are repaired with a note.
+from .listed import some_of
+
+# Up to the first, differences are rounding of the printed numbers; up to the second, they are repaired and noted.
 ROUNDING = 1e-5
 REPAIRABLE = 1e-3
 
@@ -28,3 +30,15 @@ def nearest_rotation(
         raise ValueError("mirrors the scene (its determinant is -1)")
     u, _, vt = torch.linalg.svd(m)
     return u @ vt, error
+
+
+def repair_notes(errors: dict[str, float]) -> tuple[str, ...]:
+    """Return a note about the poses that `nearest_rotation` changed by more than rounding, none without such poses.
+
+    Args:
+        errors: What it returned, by the photograph's name.
+    """
+    repaired = [name for name, error in errors.items() if error > ROUNDING]
+    if not repaired:
+        return ()
+    return (f"{len(repaired)} poses were not exactly rigid and were made so: {some_of(repaired)}.",)
