@@ -39,6 +39,17 @@ def test_an_inverted_transform_undoes_itself():
     torch.testing.assert_close(pose @ transforms.invert_rigid(pose), identity)
 
 
+def test_an_opengl_pose_sees_what_is_before_it_to_its_right_and_above():
+    # The camera lies on its side: a quarter turn about z, so that its right is world y, its up world -x.
+    quarter = torch.tensor([[0.0, -1, 0], [1, 0, 0], [0, 0, 1]], dtype=F64)
+    position = torch.tensor([1.0, 2, 3], dtype=F64)
+    pose = transforms.world_to_camera_from_opengl(quarter, position)
+    point = position + torch.tensor([-1.0, 3, -2], dtype=F64)  # 1 up, 3 to the right, 2 ahead
+    torch.testing.assert_close(transforms.apply_rigid(pose, point), torch.tensor([3.0, -1, 2], dtype=F64))
+    batch = transforms.world_to_camera_from_opengl(quarter.expand(2, 3, 3), position.expand(2, 3))
+    torch.testing.assert_close(batch, pose.expand(2, 4, 4))
+
+
 def test_look_at_puts_the_target_on_the_axis_and_up_at_smaller_rows():
     eye, target = torch.tensor([1.0, 2, 3], dtype=F64), torch.tensor([4.0, -1, 5], dtype=F64)
     up = torch.tensor([0.0, 0, 1], dtype=F64)

@@ -50,6 +50,16 @@ def invert_rigid(transform: Float[Tensor, "*v 4 4"]) -> Float[Tensor, "*v 4 4"]:
     return rigid(rotation, -(rotation @ transform[..., :3, 3:]).squeeze(-1))
 
 
+def world_to_camera_from_opengl(
+    rotation: Float[Tensor, "*v 3 3"], position: Float[Tensor, "*v 3"]
+) -> Float[Tensor, "*v 4 4"]:
+    """Return world_to_camera of a camera-to-world pose with OpenGL's axes: x right, y up, looking along -z.
+
+    ARKit's and RealityScan's cameras have them, too. OpenCV's are the same camera with its y and z axes turned round.
+    """
+    return invert_rigid(rigid(rotation * rotation.new_tensor([1, -1, -1]), position))
+
+
 def apply_rigid(transform: Float[Tensor, "4 4"], points: Float[Tensor, "*p 3"]) -> Float[Tensor, "*p 3"]:
     """Return `points` moved by one rigid transform."""
     return points @ transform[:3, :3].T + transform[:3, 3]

@@ -12,7 +12,7 @@ from ..distortion import Distortion
 from ..errors import BadInputError
 from ..files import read_json_object
 from ..scene import DepthFile, Scene
-from ..transforms import invert_rigid, rigid
+from ..transforms import world_to_camera_from_opengl
 from .depth_files import MILLIMETRES
 from .images import read_header
 from .listed import Listed, found_views, path_inside
@@ -144,9 +144,7 @@ def _pose(frame: dict[str, Any], where: str) -> tuple[torch.Tensor, float]:
         raise BadInputError(f"The pose of {where} {reason}. Correct the frame or take it out.") from reason
     if not bool(matrix[:3, 3].isfinite().all()):
         raise BadInputError(f"The position of {where} has entries that are not finite. Correct it or take it out.")
-    # OpenGL cameras look along -z with y up: the same camera with its y and z axes turned round.
-    camera_to_world = rigid(rotation * rotation.new_tensor([1, -1, -1]), matrix[:3, 3])
-    return invert_rigid(camera_to_world).float(), error
+    return world_to_camera_from_opengl(rotation, matrix[:3, 3]).float(), error
 
 
 def _camera(values: dict[str, Any], world_to_camera: torch.Tensor, image: Path, where: str) -> Camera:

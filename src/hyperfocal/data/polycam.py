@@ -16,7 +16,7 @@ from ..camera import Camera
 from ..errors import BadInputError
 from ..files import read_bytes, read_json_object
 from ..scene import DepthFile, Scene
-from ..transforms import invert_rigid, rigid
+from ..transforms import world_to_camera_from_opengl
 from .depth_files import MILLIMETRES
 from .listed import Listed, find_mask, found_views, photographs_in, some_of
 from .poses import nearest_rotation, repair_notes
@@ -74,9 +74,7 @@ def _camera(content: dict[str, Any], file: Path) -> tuple[Camera, float]:
             raise ValueError("has numbers that are not finite")
         matrix = torch.tensor(rows, dtype=torch.float64)
         rotation, error = nearest_rotation(matrix[:, :3])
-        # ARKit's cameras look along -z with y up: the same camera with its y and z axes turned round.
-        camera_to_world = rigid(rotation * rotation.new_tensor([1, -1, -1]), matrix[:, 3])
-        pose = invert_rigid(camera_to_world).float()
+        pose = world_to_camera_from_opengl(rotation, matrix[:, 3]).float()
         return Camera(pose, torch.tensor([fx, fy]), torch.tensor([cx, cy]), round(width), round(height)), error
     except (KeyError, TypeError, ValueError) as error:
         reason = f"has no {error}" if isinstance(error, KeyError) else str(error)

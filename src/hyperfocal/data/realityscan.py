@@ -16,7 +16,7 @@ import torch
 from ..camera import Camera
 from ..errors import BadInputError
 from ..scene import Scene
-from ..transforms import invert_rigid, rigid
+from ..transforms import world_to_camera_from_opengl
 from .brown import distortion_from_brown
 from .images import read_header
 from .listed import Listed, find_mask, found_views, photographs_named
@@ -83,9 +83,8 @@ def _listed(row: dict[str, str | None], name: str, image: Path, where: str) -> L
     angles = torch.tensor([-numbers["heading"], numbers["pitch"], numbers["roll"]], dtype=torch.float64).deg2rad()
     rotation = _about(2, angles[0]) @ _about(0, angles[1]) @ _about(1, angles[2])
     position = torch.tensor([numbers["x"], numbers["y"], numbers["alt"]], dtype=torch.float64)
-    camera_to_world = rigid(rotation * rotation.new_tensor([1, -1, -1]), position)
     camera = Camera(
-        world_to_camera=invert_rigid(camera_to_world).float(),
+        world_to_camera=world_to_camera_from_opengl(rotation, position).float(),
         focal_px=torch.full((2,), focal_px),
         center_px=torch.tensor([header.width / 2 + numbers["px"] * longer, header.height / 2 + numbers["py"] * longer]),
         width=header.width,

@@ -16,7 +16,7 @@ from ..camera import Camera
 from ..errors import BadInputError
 from ..files import read_bytes, read_json
 from ..scene import DepthFile, Scene
-from ..transforms import invert_rigid, rigid, rotation_from_quaternion
+from ..transforms import rotation_from_quaternion, world_to_camera_from_opengl
 from .listed import Listed, find_mask, found_views, photographs_in, some_of
 
 
@@ -78,9 +78,8 @@ def _camera(content: dict[str, Any], row: int, file: Path) -> Camera:
         if pose.shape != (7,) or not bool(pose.isfinite().all()) or float(pose[:4].norm()) < 1e-6:
             raise ValueError(f"the pose {content['poses'][row]} is not qx qy qz qw tx ty tz")
         rotation = rotation_from_quaternion(pose[[3, 0, 1, 2]])
-        camera_to_world = rigid(rotation * rotation.new_tensor([1, -1, -1]), pose[4:])
         return Camera(
-            world_to_camera=invert_rigid(camera_to_world).float(),
+            world_to_camera=world_to_camera_from_opengl(rotation, pose[4:]).float(),
             focal_px=torch.tensor([fx, fy]),
             center_px=torch.tensor([cx, cy]),
             width=width,

@@ -39,7 +39,7 @@ from ..camera import Camera
 from ..errors import BadInputError
 from ..files import read_json, write_text
 from ..paths import CameraPath, Keyframe
-from ..transforms import invert_rigid, quaternion_from_rotation, rigid, rotation_from_quaternion
+from ..transforms import quaternion_from_rotation, rigid, rotation_from_quaternion, world_to_camera_from_opengl
 
 _REPAIRABLE = 1e-3  # largest entry of |R^T R - 1| that is taken for rounding
 
@@ -129,8 +129,7 @@ def _nerfstudio(content: dict[str, Any]) -> CameraPath:
         if flat.numel() not in (12, 16):
             raise ValueError(f"The camera_to_world of {where} has {flat.numel()} numbers, expected 16.")
         turned = _matrix(flat.reshape(-1, 4), where, may_scale=True)
-        # OpenGL cameras look along -z with y up: the same camera with its y and z axes turned round.
-        pose = invert_rigid(rigid(turned[:3, :3] * turned.new_tensor([1, -1, -1]), turned[:3, 3]))
+        pose = world_to_camera_from_opengl(turned[:3, :3], turned[:3, 3])
         fov = _number(entry["fov"], f"fov of {where}")
         if not 0 < fov < 180:
             raise ValueError(f"The fov of {where} is {fov:g} degrees, expected more than 0 and less than 180.")
