@@ -5,7 +5,8 @@ import pytest
 import torch
 from test_loop import last, photographs_of, small, world
 
-from hyperfocal.fit import CaptureConfig, LearningRates, McmcConfig, fit
+from hyperfocal.bench.quality import STANDSTILL
+from hyperfocal.fit import CaptureConfig, McmcConfig, fit
 from hyperfocal.fit.capture import as_captured, corrected_camera, exposed
 from hyperfocal.fit.loop import Step
 from hyperfocal.transforms import rigid, rotation_from_quaternion
@@ -62,12 +63,11 @@ def test_wrong_poses_are_corrected() -> None:
         turn = rotation_from_quaternion(torch.cat((torch.ones(1), 0.004 * torch.randn(3, generator=generator))))
         wrong = rigid(turn, 0.01 * torch.randn(3, generator=generator)) @ p.camera.world_to_camera
         photographs.append(replace(p, camera=replace(p.camera, world_to_camera=wrong)))
-    still = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
     config = small(
         500,
         background="black",
         capture=CaptureConfig(pose=True, pose_rate=2e-3),
-        learning_rates=still,
+        learning_rates=STANDSTILL,
         densify=McmcConfig(cap=300, start=0.9, grow_until=0.9, stop=0.9),
     )
     step = last(fit(tuple(photographs), world(), config))

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..data import read_scene
-from ..fit import CaptureConfig, ClassicConfig, FitConfig, LearningRates, McmcConfig, fit
+from ..fit import CaptureConfig, ClassicConfig, FitConfig, McmcConfig, fit
 from ..fit.capture import corrected_camera, exposed
 from ..gaussians import Gaussians
 from ..metrics import psnr
@@ -20,7 +20,7 @@ from ..scene import Photograph, Scene, split_views
 from ..sfm import estimate_poses, triangulate_points
 from .config import BenchConfig
 from .harness import Cell
-from .quality import EVAL_EVERY, SEEDS, data_folder, held_out_photographs, judge
+from .quality import EVAL_EVERY, SEEDS, STANDSTILL, data_folder, held_out_photographs, judge
 
 CHANGES: dict[str, dict[str, object]] = {
     "base": {},
@@ -38,7 +38,7 @@ ADJUSTING = FitConfig(
     resolution=((0.0, 1),),
     sh_interval=0.0,
     background="black",
-    learning_rates=LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0)),
+    learning_rates=STANDSTILL,
     densify=McmcConfig(cap=1, start=1.0, grow_until=1.0, stop=1.0, noise=0.0, opacity_weight=0.0, scale_weight=0.0),
     capture=CaptureConfig(exposure=True, pose=True, exposure_rate=5e-3, pose_rate=5e-4),
 )

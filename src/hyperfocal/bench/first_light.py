@@ -14,18 +14,15 @@ from PIL import Image
 
 from ..data import load_photograph, read_scene
 from ..errors import BadInputError
-from ..fit import LearningRates
 from ..progress import Progress
 from ..scene import Photograph, Scene, split_views
 from ..shapes import Map
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
 from .harness import Cell
-from .quality import EVAL_EVERY, SEEDS, reconstruct_and_judge, settings
+from .quality import EVAL_EVERY, SEEDS, STANDSTILL, reconstruct_and_judge, settings
 
 SHIPPED = Path("captures/still_life")
-# One step of this leaves every Gaussian where and as it was.
-STANDSTILL = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
 
 
 def cells(config: BenchConfig) -> list[Cell]:

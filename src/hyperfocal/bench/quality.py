@@ -8,6 +8,7 @@ import torch
 
 from ..data import load_photograph
 from ..errors import BadInputError
+from ..fit import LearningRates
 from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct import ReconstructConfig, Result, reconstruct
@@ -19,6 +20,8 @@ from .evidence import figures_from, keep_view
 
 EVAL_EVERY = 8  # the customary split of the field: every eighth photograph is held out
 SEEDS = (0, 1, 2)
+# Steps with these leave every Gaussian where and as it was.
+STANDSTILL = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
 
 
 def data_folder(config: BenchConfig, name: str, holds: str) -> Path:

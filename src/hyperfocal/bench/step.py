@@ -6,12 +6,13 @@ from pathlib import Path
 
 import torch
 
-from ..fit import FitConfig, LearningRates, fit
+from ..fit import FitConfig, fit
 from ..progress import Progress
 from ..render import render
 from ..scene import Photograph
 from .config import BenchConfig
 from .harness import Cell
+from .quality import STANDSTILL
 from .random_scene import random_scene
 from .rasterizer import Run, torch_threads
 
@@ -21,8 +22,6 @@ MAIN = next(iter(SIZES))
 THREADS = 2
 REPEATS = 60
 WARM_UP = 10
-# Gaussians stay as they are, so that every step does the same work; Adam works all the same.
-STANDSTILL = LearningRates(**dict.fromkeys(vars(LearningRates()), 0.0))
 
 
 def cells(config: BenchConfig) -> list[Cell]:
@@ -41,7 +40,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
         steps=10 * (WARM_UP + REPEATS),  # none of them is near the end
         resolution=((0.0, 1),),
         sh_interval=0.0,
-        learning_rates=STANDSTILL,
+        learning_rates=STANDSTILL,  # so that every step does the same work; Adam works all the same
     )
     run = Run(gaussians, camera, image_gradient, THREADS, everything=False)
     step_ms, raster_ms = [], []
