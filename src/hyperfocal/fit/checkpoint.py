@@ -1,21 +1,18 @@
 """Stopping a fit and going on: all that it needs, as a value and as a file.
 
-The file is one of safetensors: no code in it, tensors by name, and the numbers as JSON in its header.
+The file is one of `tensor_files`: no code in it, tensors by name, and the numbers as JSON in its header.
 """
 
-import json
 from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
 from jaxtyping import Int, UInt8
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ..color import ColorSpace
 from ..errors import BadInputError
-from ..files import write_bytes
+from ..tensor_files import read_tensors, write_tensors
 from .capture import CaptureParameters, TrainableCapture
 from .parameters import Parameters, Trainable
 
@@ -63,8 +60,7 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         else:
             flags[name] = value
     plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space", "extent")}
-    header = {"format": FORMAT, "version": str(VERSION), "plain": json.dumps(plain | {"memory": flags})}
-    write_bytes(Path(path), save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
+    write_tensors(Path(path), FORMAT, VERSION, tensors, plain | {"memory": flags})
 
 
 def read_checkpoint(path: Path | str) -> Checkpoint:
@@ -73,22 +69,13 @@ def read_checkpoint(path: Path | str) -> Checkpoint:
     Raises:
         BadInputError: no such file, damaged, or of another version.
     """
+    remedy = "Start the fit anew."
+    tensors, plain = read_tensors(Path(path), FORMAT, VERSION, remedy=remedy)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        if (header.get("format"), header.get("version")) != (FORMAT, str(VERSION)):
-            raise BadInputError(
-                f"{path} is a {header.get('format', 'file')!r} of version {header.get('version', 'none')}; expected "
-                f"{FORMAT!r} of version {VERSION}. Start the fit anew with this version of hyperfocal."
-            )
-        plain = json.loads(header["plain"])
         return _checked(_assembled(plain, tensors))
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, AttributeError) as error:
-        if isinstance(error, BadInputError):
-            raise
+    except (KeyError, TypeError, ValueError, AttributeError) as error:
         raise BadInputError(
-            f"The checkpoint {path} cannot be read ({type(error).__name__}: {error}). Start the fit anew."
+            f"The checkpoint {path} cannot be read ({type(error).__name__}: {error}). {remedy}"
         ) from error
 
 

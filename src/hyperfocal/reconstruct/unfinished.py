@@ -17,16 +17,15 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
 from torch import Tensor
 
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import BadInputError, HyperfocalError, StoppedError
-from ..files import write_bytes, write_text
+from ..files import write_text
 from ..fit import Checkpoint, read_checkpoint, write_checkpoint
 from ..scene import PointCloud, Scene, View
+from ..tensor_files import read_tensors, write_tensors
 from .config import ReconstructConfig
 from .config_file import read_config, write_config
 from .folder import remove_leftovers
@@ -73,7 +72,7 @@ class Unfinished:
                 "Choose another --out."
             ) from error
         write_config(self.folder / CONFIG_FILE, config, "Settings of an unfinished reconstruction.")
-        write_bytes(self.folder / START_FILE, _packed(start))
+        _write(self.folder / START_FILE, start)
 
     def save(self, checkpoint: Checkpoint, curve: list[CurvePoint], seconds: float) -> None:
         """Keep the fit after some step, and what it took so far.
@@ -98,7 +97,7 @@ class Unfinished:
                 f"({_first_difference(kept, config)}). Repeat the command that it was started with and add --resume, "
                 "or start anew with --overwrite."
             )
-        return _unpacked(self.folder / START_FILE, scene)
+        return _read(self.folder / START_FILE, scene)
 
     def fit(self) -> tuple[Checkpoint | None, list[CurvePoint], float]:
         """Return (the last saved step of the fit, its course, seconds), None if the fit had not been saved yet.
@@ -153,7 +152,7 @@ def unfinished(result: Path, *, resume: bool, overwrite: bool) -> Iterator[Unfin
     work.remove()
 
 
-def _packed(start: Start) -> bytes:
+def _write(path: Path, start: Start) -> None:
     posed = start.scene.posed_views
     cameras = [view.camera for view in posed if view.camera is not None]
     tensors: dict[str, Tensor] = {
@@ -173,33 +172,26 @@ def _packed(start: Start) -> bytes:
         "up": start.scene.up,
         "seconds": dict(start.seconds),
     }
-    header = {"format": FORMAT, "version": str(VERSION), "plain": json.dumps(plain)}
-    return save({name: tensor.contiguous() for name, tensor in tensors.items()}, header)
+    write_tensors(path, FORMAT, VERSION, tensors, plain)
 
 
-def _unpacked(path: Path, scene: Scene) -> Start:
+def _read(path: Path, scene: Scene) -> Start:
     """Return a start with the photographs of `scene`, which was read again.
 
     Raises:
         BadInputError: the file is damaged, or photographs have gone.
     """
+    remedy = "Start anew with --overwrite."
+    tensors, plain = read_tensors(path, FORMAT, VERSION, remedy=remedy)
     try:
-        with safe_open(path, framework="pt") as file:
-            header = file.metadata() or {}
-            tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118 (it is no mapping)
-        if (header.get("format"), header.get("version")) != (FORMAT, str(VERSION)):
-            raise ValueError(f"{header.get('format')!r} of version {header.get('version')}")
-        plain: dict[str, Any] = json.loads(header["plain"])
         cameras = {name: _camera(tensors, i) for i, name in enumerate(plain["names"])}
         distortions = dict(zip(plain["names"], map(_distortion, plain["distortions"]), strict=True))
         points = PointCloud(tensors["positions"], tensors["colors"]) if "positions" in tensors else None
         notes, seen_notes = (tuple(map(str, part)) for part in plain["notes"])
         up = None if plain["up"] is None else tuple(map(float, plain["up"]))
         training, seconds = set(plain["training"]), dict(plain["seconds"])
-    except (OSError, SafetensorError, KeyError, TypeError, ValueError, IndexError) as error:
-        raise BadInputError(
-            f"{path} is damaged ({type(error).__name__}: {error}). Start anew with --overwrite."
-        ) from error
+    except (KeyError, TypeError, ValueError, IndexError) as error:
+        raise BadInputError(f"{path} is damaged ({type(error).__name__}: {error}). {remedy}") from error
     gone = sorted(set(cameras) - {view.name for view in scene.views})
     if gone:
         raise BadInputError(
