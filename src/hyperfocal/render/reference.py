@@ -106,6 +106,7 @@ def _render_view(
 ) -> Rendering:
     """Render view number `i`, whose camera is already picked from the batch."""
     n = len(gaussians)
+    features = None if options.features is None else _of_view(options.features, i)
     means = gaussians.means if options.means is None else options.means[i]
     quaternions = gaussians.quaternions if options.quaternions is None else options.quaternions[i]
 
@@ -128,8 +129,8 @@ def _render_view(
     with torch.no_grad():
         everyone, colors = project_and_color(torch.arange(n, device=means.device))
         kept = everyone.visible & colors.isfinite().all(1)
-        if options.features is not None:
-            kept &= (options.features if options.features.dim() == 2 else options.features[i]).isfinite().all(1)
+        if features is not None:
+            kept &= features.isfinite().all(1)
         order = kept.nonzero().squeeze(1)
         order = order[everyone.depths_z[order].argsort(stable=True)]
         radii_px = torch.where(kept, everyone.radii_px, 0)
@@ -145,9 +146,6 @@ def _render_view(
     alpha = (1 - remaining).reshape(shape)
     crossed = (transmittance_after <= 0.5) & (weights > 0)
     median = crossed & (crossed.cumsum(1) == 1)
-    features = options.features
-    if features is not None:
-        features = (weights @ (features if features.dim() == 2 else features[i])[order]).reshape(*shape, -1)
 
     def per_gaussian(values: Tensor) -> Tensor:
         """Scatter detached per-splat sums back to all n Gaussians."""
@@ -160,7 +158,7 @@ def _render_view(
         depth_expected=expected_depth((weights @ depths_z).reshape(shape), alpha),
         depth_median=(median.to(depths_z.dtype) @ depths_z).reshape(shape),
         normals=None,
-        features=features,
+        features=None if features is None else (weights @ features[order]).reshape(*shape, -1),
         radii_px=radii_px,
         weight_sum=per_gaussian(weights.sum(0)) if options.weight_sum else None,
         error_sum=None if error_map is None else per_gaussian(error_map[i, first:last].reshape(-1) @ weights),
@@ -187,10 +185,15 @@ def _colors(
 ) -> Float[Tensor, "m 3"]:
     """Return the colours of the Gaussians at `index` as view number `i` sees them."""
     if options.colors is not None:
-        return (options.colors if options.colors.dim() == 2 else options.colors[i])[index]
+        return _of_view(options.colors, i)[index]
     degree = gaussians.sh_degree if options.sh_degree is None else min(options.sh_degree, gaussians.sh_degree)
     directions = torch.nn.functional.normalize(means[index] - camera.centers(), dim=1)
     return spherical_harmonics.evaluate(gaussians.sh[index], directions, degree)
+
+
+def _of_view(tensor: Tensor, i: int) -> Tensor:
+    """Return the rows of view `i`: those of all views, or its own where each view has some."""
+    return tensor if tensor.dim() == 2 else tensor[i]
 
 
 def _at(tensor: Tensor | None, i: int, index: Tensor) -> Tensor | None:
