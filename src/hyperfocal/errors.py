@@ -3,6 +3,8 @@
 A message is one paragraph: the file, what was got, what was expected, and the remedy.
 """
 
+from importlib import import_module
+
 
 class HyperfocalError(Exception):
     """A user's mistake or an unusable input: shown as one paragraph, never as a traceback."""
@@ -28,6 +30,15 @@ class StoppedError(HyperfocalError):
 
 class MissingExtraError(HyperfocalError, ImportError):
     """An optional dependency is not installed (exit code 2); the message names the extra."""
+
+
+def has_package(name: str) -> bool:
+    """Return whether an optional package, given by the name under which it is imported, works here."""
+    try:
+        import_module(name)
+    except ImportError:
+        return False
+    return True
 
 
 def missing_extra(package: str, extra: str) -> MissingExtraError:

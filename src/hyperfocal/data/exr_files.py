@@ -7,7 +7,7 @@ import numpy as np
 import torch
 
 from ..color import srgb_from_linear
-from ..errors import BadInputError, missing_extra
+from ..errors import BadInputError, has_package, missing_extra
 from ..scene import Exif
 from .image_header import ImageHeader
 
@@ -19,11 +19,7 @@ _DEPTH_CHANNELS = ("Z", "depth.Z", "depth.V", "Depth.V", "depth", "Depth", "V", 
 
 def has_openexr() -> bool:
     """Return whether EXR files can be decoded here."""
-    try:
-        import OpenEXR  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return False
-    return True
+    return has_package("OpenEXR")
 
 
 def read_exr_header(path: Path) -> ImageHeader:

@@ -10,7 +10,7 @@ import torch
 from PIL import Image as Pillow
 from torch import Tensor
 
-from ..errors import BadInputError, missing_extra
+from ..errors import BadInputError, has_package, missing_extra
 from ..shapes import Image, Mask
 from .exif import exif_orientation, read_exif
 from .exr_files import EXR_SUFFIXES, decode_exr, has_openexr, read_exr_header
@@ -40,10 +40,10 @@ def missing_for(suffix: str) -> tuple[str, str] | None:
 
 def has_heif() -> bool:
     """Return whether HEIC files can be decoded here."""
-    try:
-        import pillow_heif  # pyright: ignore[reportMissingImports]
-    except ImportError:
+    if not has_package("pillow_heif"):
         return False
+    import pillow_heif  # pyright: ignore[reportMissingImports]
+
     pillow_heif.register_heif_opener()
     return True
 

@@ -12,7 +12,7 @@ from typing import Any, BinaryIO
 import numpy as np
 from PIL import Image as Pillow
 
-from ..errors import BadInputError, missing_extra
+from ..errors import BadInputError, has_package, missing_extra
 from ..scene import Exif
 from .exif import read_exif
 from .image_header import DAMAGED, ImageHeader
@@ -29,11 +29,7 @@ _ORIENTATIONS = {0: 1, 3: 3, 5: 8, 6: 6}
 
 def has_rawpy() -> bool:
     """Return whether raw photographs can be decoded here."""
-    try:
-        import rawpy  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError:
-        return False
-    return True
+    return has_package("rawpy")
 
 
 def read_raw_header(path: Path) -> ImageHeader:

@@ -6,7 +6,7 @@ from typing import Literal, TypeAlias
 import numpy as np
 import torch
 
-from ..errors import BadInputError, missing_extra
+from ..errors import BadInputError, has_package, missing_extra
 from ..files import replacing
 from ..shapes import Image, Map
 
@@ -20,10 +20,8 @@ def require_openexr() -> None:
     Raises:
         MissingExtraError: OpenEXR is not installed.
     """
-    try:
-        import OpenEXR  # noqa: F401  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise missing_extra("OpenEXR", "raw") from error
+    if not has_package("OpenEXR"):
+        raise missing_extra("OpenEXR", "raw")
 
 
 def write_depth_exr(path: Path, depth_z: Map, *, unit: Unit, normals: Image | None = None) -> None:
