@@ -60,6 +60,21 @@ def test_look_at_puts_the_target_on_the_axis_and_up_at_smaller_rows():
     torch.testing.assert_close(seen[2], torch.zeros(3, dtype=F64))
 
 
+def test_the_point_nearest_to_two_skew_lines_is_midway_between_them():
+    # The x axis, and a line along y that passes 2 above it at x = 3.
+    points = torch.tensor([[7.0, 0, 0], [3, -5, 2]], dtype=F64)
+    directions = torch.tensor([[1.0, 0, 0], [0, 1, 0]], dtype=F64)
+    found = transforms.nearest_to_lines(points, directions)
+    torch.testing.assert_close(found, torch.tensor([3.0, 0, 1], dtype=F64))
+
+
+def test_a_point_nearest_to_parallel_lines_is_between_them():
+    points = torch.tensor([[0.0, 0, 5], [4, 0, -1]], dtype=F64)
+    directions = torch.tensor([[0.0, 0, 1], [0, 0, 1]], dtype=F64)
+    found = transforms.nearest_to_lines(points, directions)
+    torch.testing.assert_close(found[:2], torch.tensor([2.0, 0], dtype=F64))
+
+
 def test_align_similarity_recovers_a_known_similarity():
     source = torch.randn(20, 3, dtype=F64, generator=torch.Generator().manual_seed(2))
     rotation = random_rotations(1)[0]

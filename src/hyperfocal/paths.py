@@ -9,7 +9,14 @@ from jaxtyping import Float
 from torch import Tensor
 
 from .camera import Camera, stack
-from .transforms import invert_rigid, look_at, quaternion_from_rotation, rigid, rotation_from_quaternion
+from .transforms import (
+    invert_rigid,
+    look_at,
+    nearest_to_lines,
+    quaternion_from_rotation,
+    rigid,
+    rotation_from_quaternion,
+)
 
 _PIECES = 32  # straight pieces of a segment between two keyframes, for its length: 0.1 % off on a quarter of a circle
 _LEVEL_WEIGHT = 0.01  # of the cameras' mean up beside what their level horizons say; see `up_direction`
@@ -116,11 +123,10 @@ def viewed_point(cameras: Camera) -> Float[Tensor, "3"]:
     """
     axes = cameras.world_to_camera[:, 2, :3].double()
     centers = cameras.centers().double()
-    across = torch.eye(3, dtype=torch.float64) - axes.unsqueeze(2) * axes.unsqueeze(1)
-    matrix = across.mean(0)
-    if float(torch.linalg.eigvalsh(matrix)[0]) < _PARALLEL:
+    # The mean squared cosine of the angles to the direction that the axes are nearest to.
+    if float(torch.linalg.eigvalsh(axes.T @ axes / len(axes))[-1]) > 1 - _PARALLEL:
         raise ValueError("The cameras look in nearly parallel directions, so there is no point that they look at.")
-    point = torch.linalg.solve(matrix, (across @ centers.unsqueeze(2)).mean(0)).squeeze(1)
+    point = nearest_to_lines(centers, axes)
     in_front = ((point - centers) * axes).sum(1) > 0
     if float(in_front.double().mean()) <= 0.5:
         raise ValueError("The cameras look away from each other, so there is no point that they look at.")

@@ -74,6 +74,15 @@ def look_at(eye: Float[Tensor, "3"], target: Float[Tensor, "3"], up: Float[Tenso
     return rigid(rotation, -(rotation @ eye))
 
 
+def nearest_to_lines(points: Float[Tensor, "l 3"], directions: Float[Tensor, "l 3"]) -> Float[Tensor, "3"]:
+    """Return the point nearest to lines in the least-squares sense, each given by a point on it and a unit direction.
+
+    Of lines that are all parallel, one of the nearest points.
+    """
+    across = torch.eye(3, dtype=points.dtype) - directions.unsqueeze(2) * directions.unsqueeze(1)
+    return torch.linalg.lstsq(across.sum(0), (across @ points.unsqueeze(2)).sum(0)).solution[:, 0]
+
+
 def align_similarity(
     source: Float[Tensor, "p 3"], target: Float[Tensor, "p 3"]
 ) -> tuple[float, Float[Tensor, "3 3"], Float[Tensor, "3"]]:

@@ -11,7 +11,7 @@ from ..camera import Camera, project
 from ..distortion import undistort
 from ..errors import BadInputError
 from ..scene import View
-from ..transforms import invert_rigid
+from ..transforms import invert_rigid, nearest_to_lines
 
 _STEPS = 10
 
@@ -54,8 +54,7 @@ def intersect(seen: Sequence[tuple[View, tuple[float, float]]]) -> Intersection:
     """
     rays = [ray_of(view, pixel) for view, pixel in seen]
     centers, directions = (torch.stack(side) for side in zip(*rays, strict=True))
-    across = torch.eye(3, dtype=torch.float64) - directions.unsqueeze(2) * directions.unsqueeze(1)
-    point = torch.linalg.lstsq(across.sum(0), (across @ centers.unsqueeze(2)).sum(0)).solution[:, 0]
+    point = nearest_to_lines(centers, directions)
     cameras = [view.camera.to(dtype=torch.float64) for view, _ in seen if view.camera is not None]
     # Where the pixels would be without lens distortion.
     targets = torch.cat([project(c, (o + d).unsqueeze(0))[0] for c, (o, d) in zip(cameras, rays, strict=True)])
