@@ -11,9 +11,9 @@ from torch import Tensor
 from ..camera import Camera, project
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
-from ..render import render
 from ..rendering import RenderOptions
 from .clean_config import CleanConfig
+from .looks import rendering_of
 
 NEIGHBOUR = 3  # the neighbour that isolation asks about: floaters come in pairs too
 CAMERA_RULES = ("min_weight", "near")  # need the photographs' cameras
@@ -102,8 +102,7 @@ def _seen_by(
     weight = torch.zeros_like(gaussians.opacities)
     near = torch.zeros(len(gaussians), dtype=torch.bool, device=gaussians.device)
     for i, camera in enumerate(cameras):
-        with torch.no_grad():
-            rendering = render(gaussians, camera, options=RenderOptions(weight_sum=True))
+        rendering = rendering_of(gaussians, camera, RenderOptions(weight_sum=True))
         assert rendering.weight_sum is not None
         weight += rendering.weight_sum
         known = rendering.depth_median[rendering.depth_median > 0]

@@ -3,17 +3,15 @@
 from collections.abc import Iterable
 from dataclasses import replace
 
-import torch
-
 from .. import metrics
 from ..data import load_photograph
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
-from ..render import render
 from ..rendering import Rendering
 from ..scene import Photograph, Scene, View
 from ..shapes import Map
+from .looks import rendering_of
 from .result import Result
 from .scores import Table, ViewScore
 
@@ -44,8 +42,7 @@ def score(
     """
     scores = []
     for i, photograph in enumerate(photographs):
-        with torch.no_grad():
-            scores.append(score_rendering(render(gaussians, photograph.camera), photograph))
+        scores.append(score_rendering(rendering_of(gaussians, photograph.camera), photograph))
         progress("evaluating", i + 1, count)
     if not scores:
         raise NothingUsableError("No photograph has a known camera, so there is nothing to evaluate on.")

@@ -13,17 +13,17 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..camera import Camera, stack
-from ..color import srgb_from_linear, to_uint8
+from ..color import to_uint8
 from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
 from ..export.video import film_writer
 from ..gaussians import Gaussians
 from ..paths import CameraPath, Keyframe, circle_of, framed, orbit, sample, spiral, swing, through, up_direction
 from ..progress import Progress, silent
-from ..render import render
 from ..rendering import Rendering
 from ..scene import Scene
 from ..shapes import Image
+from .looks import displayed, rendering_of
 from .photo_size import reduced_camera
 from .pictures import DepthRange, depth_picture
 
@@ -116,7 +116,7 @@ def write_film(
         append_depth = (
             None if depth_path is None else files.enter_context(film_writer(depth_path, width, height, film.fps))
         )
-        for rendering in _rendered(gaussians, film.cameras, progress):
+        for rendering in _each_rendered(gaussians, film.cameras, progress):
             append(displayed(rendering.color, gaussians))
             if append_depth is not None and span is not None:
                 append_depth(depth_picture(rendering.depth_median, span))
@@ -127,7 +127,7 @@ def write_frames(
 ) -> None:
     """Write the frames of a film into an existing folder: 00000.png, 00000.depth.png in colours, and path.json."""
     span = film_depths(gaussians, film.cameras, progress) if depth else None
-    for i, rendering in enumerate(_rendered(gaussians, film.cameras, progress)):
+    for i, rendering in enumerate(_each_rendered(gaussians, film.cameras, progress)):
         _save(folder / f"{i:05}.png", displayed(rendering.color, gaussians))
         if span is not None:
             _save(folder / f"{i:05}.depth.png", depth_picture(rendering.depth_median, span))
@@ -146,20 +146,13 @@ def film_depths(gaussians: Gaussians, cameras: Camera, progress: Progress = sile
     return DepthRange(near, max(far, 1.001 * near))  # an empty range would divide by zero
 
 
-def displayed(color: Float[Tensor, "*n 3"], gaussians: Gaussians) -> Float[Tensor, "*n 3"]:
-    """Return rendered colours of Gaussians in sRGB, as files hold them."""
-    return srgb_from_linear(color) if gaussians.color_space == "linear" else color
-
-
-def _rendered(
+def _each_rendered(
     gaussians: Gaussians, cameras: Camera, progress: Progress, stage: str = "rendering"
 ) -> Iterator[Rendering]:
     """Yield the renderings of a batch of views one at a time, so that memory stays flat."""
     count = len(cameras.world_to_camera)
     for i in range(count):
-        with torch.no_grad():
-            rendering = render(gaussians, cameras[i])
-        yield rendering
+        yield rendering_of(gaussians, cameras[i])
         progress(stage, i + 1, count)
 
 
@@ -200,7 +193,7 @@ def _some_depths(gaussians: Gaussians, cameras: Camera, progress: Progress) -> F
     ratio = min(1.0, _LOOK_SIDE / max(cameras.width, cameras.height))
     width, height = (max(1, round(side * ratio)) for side in (cameras.width, cameras.height))
     small = cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()].resized(width, height)
-    looks = _rendered(gaussians, small, progress, "measuring depth")
+    looks = _each_rendered(gaussians, small, progress, "measuring depth")
     depths = torch.cat([rendering.depth_median.flatten() for rendering in looks])
     return depths[depths > 0]
 

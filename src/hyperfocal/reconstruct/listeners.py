@@ -20,11 +20,10 @@ from ..errors import BadInputError, missing_extra
 from ..fit import Step
 from ..gaussians import Gaussians
 from ..metrics import psnr
-from ..render import render
 from ..scene import Photograph
 from ..sh import color_from_dc
 from ..shapes import Image
-from .films import displayed
+from .looks import displayed, rendering_of
 from .pictures import depth_picture, depth_range
 
 LogKind: TypeAlias = Literal[
@@ -84,8 +83,7 @@ def _look(step: Step, log: Log, views: Sequence[Photograph]) -> None:
     gaussians, taken = step.gaussians(), step.index + 1
     log.gaussians(taken, gaussians)
     for view in views:
-        with torch.no_grad():
-            rendering = render(gaussians, view.camera)
+        rendering = rendering_of(gaussians, view.camera)
         shown = displayed(rendering.color, gaussians)
         valid = None if bool(view.valid.all()) else view.valid
         log.numbers(taken, {f"psnr_db/{view.name}": psnr(shown.clamp(0, 1), view.image, valid)})

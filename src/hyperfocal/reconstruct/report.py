@@ -6,21 +6,19 @@ from html import escape
 from importlib import resources
 from pathlib import Path
 
-import torch
 import yaml
 
 from .. import __version__
 from ..data import load_photograph
 from ..errors import HyperfocalError
 from ..files import write_text
-from ..gaussians import Gaussians
-from ..render import render
 from ..rendering import Rendering
 from ..scene import Photograph, View
 from . import pictures
 from .charts import Series, duration, line_chart, share_bar
 from .config_file import to_plain
 from .evaluation import score_rendering
+from .looks import rendering_of
 from .result import Result
 from .scores import Table, ViewScore
 
@@ -91,7 +89,7 @@ def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
         except HyperfocalError as error:
             missing.append(f"{view.name} is not shown: {error}")
             continue
-        rendering = _render(result.gaussians, photograph)
+        rendering = rendering_of(result.gaussians, photograph.camera)
         shown.append(Shown(photograph, rendering, score_rendering(rendering, photograph), view.name in result.held_out))
     total = len(first) + len(rest)
     if len(chosen) < total:
@@ -102,11 +100,6 @@ def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
 def _spread(views: tuple[View, ...], most: int) -> list[View]:
     """Return at most `most` views at even distances."""
     return [views[i * len(views) // most] for i in range(most)] if len(views) > most else list(views)
-
-
-def _render(gaussians: Gaussians, photograph: Photograph) -> Rendering:
-    with torch.no_grad():
-        return render(gaussians, photograph.camera)
 
 
 def _lead(result: Result) -> str:

@@ -14,11 +14,10 @@ from ..export.exr import require_openexr, write_depth_exr
 from ..files import write_text
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
-from ..render import render
 from ..rendering import Rendering, RenderOptions
 from ..shapes import Image
 from ..transforms import rotation_from_quaternion
-from .films import displayed
+from .looks import displayed, rendering_of
 from .photo_size import reduced_camera
 from .result import Result
 
@@ -62,11 +61,13 @@ def write_stills(
     # One scale for all depth pictures, so that they compare; for that, the largest depth must be known first.
     farthest = 0.0
     for i, camera in enumerate(cameras):
-        farthest = max(farthest, float(_rendered(gaussians, camera).depth_median.max()))
+        farthest = max(farthest, float(rendering_of(gaussians, camera).depth_median.max()))
         progress("measuring depth", i + 1, len(views))
     farthest = farthest or 1.0
     for i, (camera, name) in enumerate(zip(cameras, names, strict=True)):
-        rendering, directions = blended_normals(gaussians, camera) if normals else (_rendered(gaussians, camera), None)
+        rendering, directions = (
+            blended_normals(gaussians, camera) if normals else (rendering_of(gaussians, camera), None)
+        )
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
         PillowImage.fromarray(to_uint8(displayed(rendering.color, gaussians)).numpy()).save(f"{path}.png")
@@ -94,17 +95,10 @@ def blended_normals(gaussians: Gaussians, camera: Camera) -> tuple[Rendering, Im
     count = torch.arange(len(gaussians), device=gaussians.device)
     shortest = rotation_from_quaternion(gaussians.quaternions)[count, :, gaussians.scales.argmin(1)]
     away = ((gaussians.means - camera.centers()) * shortest).sum(1, keepdim=True) > 0
-    with torch.no_grad():
-        options = RenderOptions(features=torch.where(away, -shortest, shortest))
-        rendering = render(gaussians, camera, options=options)
+    rendering = rendering_of(gaussians, camera, RenderOptions(features=torch.where(away, -shortest, shortest)))
     assert rendering.features is not None
     unit = torch.nn.functional.normalize(rendering.features, dim=-1)
     return rendering, torch.where((rendering.alpha >= _OPAQUE).unsqueeze(-1), unit, 0)
-
-
-def _rendered(gaussians: Gaussians, camera: Camera) -> Rendering:
-    with torch.no_grad():
-        return render(gaussians, camera)
 
 
 def _file_names(views: list[str]) -> list[str]:
