@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hyperfocal.camera import Camera, pixel_centers, project, stack, unproject
+from hyperfocal.camera import Camera, pixel_centers, project, reduced_size, stack, unproject
 from scenes import pinhole, ring_of_cameras
 
 
@@ -35,6 +35,23 @@ def test_a_resized_camera_sees_the_same_point_at_the_same_fraction_of_the_image(
     small = camera.resized(20, 10)
     a, b = project(camera, point)[0], project(small, point)[0]
     torch.testing.assert_close(a / torch.tensor([40.0, 30.0]), b / torch.tensor([20.0, 10.0]))
+
+
+@pytest.mark.parametrize(
+    ("size", "long_side", "reduced"),
+    [
+        ((4000, 3000), 1600, (1600, 1200)),
+        ((300, 1000), 500, (150, 500)),
+        ((1000, 1), 10, (10, 1)),  # no side vanishes
+        ((8, 6), 8, (8, 6)),
+        ((8, 6), 100, (8, 6)),  # nothing is enlarged
+        ((8, 6), None, (8, 6)),
+    ],
+)
+def test_sizes_are_reduced_to_a_longest_side(
+    size: tuple[int, int], long_side: int | None, reduced: tuple[int, int]
+) -> None:
+    assert reduced_size(size, long_side) == reduced
 
 
 def test_centers_are_where_the_cameras_stand():

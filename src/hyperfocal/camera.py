@@ -97,6 +97,14 @@ class Camera:
         return K
 
 
+def reduced_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
+    """Return (width, height) reduced until the longer one is at most `long_side` pixels; nothing is enlarged."""
+    if long_side is None or max(size) <= long_side:
+        return size
+    width, height = (max(1, round(side * long_side / max(size))) for side in size)
+    return width, height
+
+
 def stack(cameras: list[Camera]) -> Camera:
     """Return single cameras of one size as a batch.
 

@@ -14,7 +14,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..camera import pixel_centers
+from ..camera import pixel_centers, reduced_size
 from ..depth import Depth, z_from_ray_distance
 from ..distortion import distort, fold_radius
 from ..errors import BadInputError
@@ -115,11 +115,7 @@ def load_depth(view: View, *, long_side: int | None = None) -> Depth | None:
     numbers = turned(read_depth_numbers(view.depth.path), view.orientation)
     width, height = _photograph_size(view)
     _check_shape(numbers, width, height, view.depth.path, view.name)
-    longest = max(width, height)
-    if long_side is not None and longest > long_side:
-        size = (max(1, round(width * long_side / longest)), max(1, round(height * long_side / longest)))
-    else:
-        size = (width, height)
+    size = reduced_size((width, height), long_side)
     places, seen = _places(view, *size)
     rows, columns = numbers.shape
     x = (places[..., 0] * columns).floor().long().clamp(0, columns - 1)

@@ -9,7 +9,7 @@ import torch
 from jaxtyping import Bool
 from torch import Tensor
 
-from ..camera import Camera, pixel_centers
+from ..camera import Camera, pixel_centers, reduced_size
 from ..distortion import Distortion, distort, fold_radius
 from ..errors import BadInputError
 from ..scene import Photograph, View
@@ -127,10 +127,9 @@ def _source_pixels(
 def _downsampled(photograph: Photograph, long_side: int) -> Photograph:
     """Return a photograph of at most `long_side` pixels; a pixel counts if all of its area does."""
     camera = photograph.camera
-    longest = max(camera.width, camera.height)
-    if longest <= long_side:
+    size = reduced_size((camera.width, camera.height), long_side)
+    if size == (camera.width, camera.height):
         return photograph
-    size = (max(1, round(camera.width * long_side / longest)), max(1, round(camera.height * long_side / longest)))
     picture = cv2.resize(photograph.image.numpy(), size, interpolation=cv2.INTER_AREA)
     counts = cv2.resize(photograph.valid.numpy().astype(np.float32), size, interpolation=cv2.INTER_AREA)
     return Photograph(

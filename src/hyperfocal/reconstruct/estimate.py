@@ -5,14 +5,14 @@ from dataclasses import dataclass
 
 import torch
 
-from ..camera import Camera
+from ..camera import Camera, reduced_size
 from ..fit import FitConfig, fit
 from ..fit.config import McmcConfig
 from ..fit.schedules import shrink_factor
 from ..gaussians import from_points
 from ..scene import Photograph, Scene, split_views
 from .config import ReconstructConfig
-from .photo_size import photo_size, reduced_size
+from .photo_size import photo_size
 
 # Rough figures of two cores of a desktop processor of 2025; they only have to give the right order of magnitude.
 SFM_S_PER_MEGAPIXEL = 0.2  # finding features

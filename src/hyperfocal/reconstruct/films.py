@@ -190,9 +190,7 @@ def _subject_depth(gaussians: Gaussians, cameras: Camera, progress: Progress) ->
 def _some_depths(gaussians: Gaussians, cameras: Camera, progress: Progress) -> Float[Tensor, " p"]:
     """Return the known depths of some views of a batch at even distances, rendered small."""
     count = len(cameras.world_to_camera)
-    ratio = min(1.0, _LOOK_SIDE / max(cameras.width, cameras.height))
-    width, height = (max(1, round(side * ratio)) for side in (cameras.width, cameras.height))
-    small = cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()].resized(width, height)
+    small = reduced_camera(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()], _LOOK_SIDE)
     looks = _each_rendered(gaussians, small, progress, "measuring depth")
     depths = torch.cat([rendering.depth_median.flatten() for rendering in looks])
     return depths[depths > 0]

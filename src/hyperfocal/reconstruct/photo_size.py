@@ -2,7 +2,7 @@
 
 from pathlib import Path
 
-from ..camera import Camera
+from ..camera import Camera, reduced_size
 from ..data.images import read_header
 from ..scene import View
 
@@ -18,14 +18,6 @@ def photo_size(view: View) -> tuple[int, int]:
     if isinstance(view.image, Path):
         return read_header(view.image).size(view.orientation)
     return view.image.shape[1], view.image.shape[0]
-
-
-def reduced_size(size: tuple[int, int], long_side: int | None) -> tuple[int, int]:
-    """Return (width, height) reduced until the longer one is at most `long_side` pixels; nothing is enlarged."""
-    if long_side is None or max(size) <= long_side:
-        return size
-    width, height = (max(1, round(side * long_side / max(size))) for side in size)
-    return width, height
 
 
 def reduced_camera(camera: Camera, long_side: int | None) -> Camera:
