@@ -4,6 +4,7 @@ from collections import Counter
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path, PurePosixPath
+from typing import TypeVar
 
 from ..camera import Camera
 from ..distortion import Distortion
@@ -11,6 +12,8 @@ from ..errors import BadInputError
 from ..scene import DepthFile, View
 from .image_header import ImageHeader
 from .images import PHOTOGRAPH_SUFFIXES, read_header
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -40,6 +43,18 @@ def path_inside(folder: Path, name: str, listed_in: Path) -> Path:
             "folder are read: move the photographs there and make the names relative."
         )
     return folder.joinpath(*parts)
+
+
+def only_one(found: list[tuple[Path, T]], folder: Path, described: str) -> tuple[Path, T]:
+    """Return the only one of some files of a kind, each with what was found in it.
+
+    Raises:
+        BadInputError: there are several; names them as `described`.
+    """
+    if len(found) > 1:
+        names = ", ".join(file.name for file, _ in found)
+        raise BadInputError(f"{folder} holds several {described}: {names}. Name the one to read, or leave one there.")
+    return found[0]
 
 
 def photographs_named(label: str, folder: Path) -> Path:

@@ -19,7 +19,7 @@ from ..errors import BadInputError
 from ..scene import Scene
 from ..transforms import invert_rigid, rigid
 from .brown import distortion_from_brown
-from .listed import Listed, find_mask, found_views, photographs_named, some_of
+from .listed import Listed, find_mask, found_views, only_one, photographs_named, some_of
 from .poses import nearest_rotation, repair_notes
 from .xml_files import read_xml
 
@@ -46,12 +46,7 @@ def read_metashape(path: Path) -> Scene | None:
     found = [(file, root) for file in _xml_files(path) if (root := _document(file)) is not None]
     if not found:
         return None
-    if len(found) > 1:
-        names = ", ".join(file.name for file, _ in found)
-        raise BadInputError(
-            f"{path} holds several Metashape exports: {names}. Name the one to read, or leave one there."
-        )
-    file, root = found[0]
+    file, root = only_one(found, path, "Metashape exports")
     chunks = [chunk for chunk in root.iter("chunk") if _aligned(chunk)]
     if not chunks:
         raise BadInputError(f"{file} has no camera with a transform. Align the photographs before the export.")

@@ -19,7 +19,7 @@ from ..scene import Scene
 from ..transforms import world_to_camera_from_opengl
 from .brown import distortion_from_brown
 from .images import read_header
-from .listed import Listed, find_mask, found_views, photographs_named
+from .listed import Listed, find_mask, found_views, only_one, photographs_named
 
 _NEEDED = ("name", "x", "y", "alt", "heading", "pitch", "roll", "f")
 _OPTIONAL = ("px", "py", "k1", "k2", "k3", "k4", "t1", "t2")
@@ -35,12 +35,7 @@ def read_realityscan(path: Path) -> Scene | None:
     found = [(file, rows) for file in files if file.suffix.lower() == ".csv" and (rows := _rows(file)) is not None]
     if not found:
         return None
-    if len(found) > 1:
-        names = ", ".join(file.name for file, _ in found)
-        raise BadInputError(
-            f"{path} holds several lists of cameras: {names}. Name the one to read, or leave one there."
-        )
-    file, rows = found[0]
+    file, rows = only_one(found, path, "lists of cameras")
     entries = []
     for line, row in enumerate(rows, start=2):
         image = photographs_named(row["name"] or "", file.parent)
