@@ -39,6 +39,20 @@ def expected_depth(depth_sum: Float[Tensor, "*v h w"], alpha: Float[Tensor, "*v 
     return torch.where(hit, depth_sum / torch.where(hit, alpha, 1), 0)
 
 
+def check_settings(low_pass_px2: float, near: float, alpha_cut: float) -> None:
+    """Refuse what no renderer can draw with.
+
+    Raises:
+        ValueError: a setting outside its range.
+    """
+    if not low_pass_px2 >= 0:
+        raise ValueError(f"`low_pass_px2` must be at least 0, got {low_pass_px2}.")
+    if not 0 <= alpha_cut < 1:
+        raise ValueError(f"`alpha_cut` must be in [0, 1), got {alpha_cut}.")
+    if not near > 0:  # the projection divides by the camera z of what is seen
+        raise ValueError(f"`near` must be positive, got {near}.")
+
+
 @dataclass(frozen=True)
 class RenderOptions:
     """Everything about a render that is not everyday. `v` counts the camera's views (1 for a single camera).
@@ -83,9 +97,4 @@ class RenderOptions:
     """CPU threads; None is torch's number."""
 
     def __post_init__(self) -> None:
-        if not self.low_pass_px2 >= 0:
-            raise ValueError(f"`low_pass_px2` must be at least 0, got {self.low_pass_px2}.")
-        if not 0 <= self.alpha_cut < 1:
-            raise ValueError(f"`alpha_cut` must be in [0, 1), got {self.alpha_cut}.")
-        if not self.near > 0:
-            raise ValueError(f"`near` must be positive, got {self.near}.")
+        check_settings(self.low_pass_px2, self.near, self.alpha_cut)

@@ -12,6 +12,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import _core
+from ..rendering import check_settings
 from .memory import empty
 
 MAX_CHANNELS = 32
@@ -91,7 +92,7 @@ def rasterize(
         error_map: Weighs `error_sum`, which is computed only if this is given.
         weight_sum: Compute `weight_sum`.
         low_pass_px2: Variance that every 2D covariance gets.
-        near: Gaussians with a smaller camera z are culled.
+        near: Gaussians with a smaller camera z are culled; positive.
         alpha_cut: Smaller contributions are dropped.
         relative_cut: Multiply the cut by the opacity factor (but not below 1e-6).
         threads: By default as many as torch uses. The result is the same bit for bit.
@@ -119,6 +120,7 @@ def rasterize(
     first_row, last_row = row_window or (0, height)
     if not 0 <= first_row < last_row <= height:
         raise ValueError(f"row_window must be rows [first, last) of an image {height} high, got {row_window}")
+    check_settings(low_pass_px2, near, alpha_cut)
     _check(tensors | {"error_map": error_map}, width, height)
     degree = 0
     if sh is not None:
