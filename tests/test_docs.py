@@ -10,7 +10,8 @@ from hyperfocal.bench import BENCHES
 from hyperfocal.cli import main
 
 ROOT = Path(__file__).parents[1]
-PAGES = [ROOT / "README.md", ROOT / "CONTRIBUTING.md", ROOT / "RELEASING.md", *sorted((ROOT / "docs").rglob("*.md"))]
+FRONT = ("README.md", "CHANGELOG.md", "CONTRIBUTING.md", "RELEASING.md")
+PAGES = [*(ROOT / name for name in FRONT), *sorted((ROOT / "docs").rglob("*.md"))]
 SPAN = re.compile(r"`([^`\n]+)`")
 CONSOLE = re.compile(r"^\$ (.+)$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
@@ -18,9 +19,9 @@ COMMANDS = ("reconstruct", "render", "evaluate", "clean", "info", "demo", "docto
 
 
 @pytest.fixture(scope="module")
-def helps() -> dict[str, str]:
-    """The help of every command."""
-    texts = {}
+def flags() -> dict[str, set[str]]:
+    """The flags in the help of every command."""
+    found = {}
     for command in COMMANDS:
         with pytest.MonkeyPatch.context() as patch:
             written: list[str] = []
@@ -29,8 +30,8 @@ def helps() -> dict[str, str]:
             with pytest.raises(SystemExit) as stopped:
                 main([command, "--help"])
             assert not stopped.value.code
-        texts[command] = "".join(written)
-    return texts
+        found[command] = set(FLAG.findall("".join(written)))
+    return found
 
 
 def quoted(page: Path) -> list[str]:
@@ -40,18 +41,49 @@ def quoted(page: Path) -> list[str]:
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
-def test_commands_and_flags_exist(page: Path, helps: dict[str, str]) -> None:
-    for code in quoted(page):
-        words = code.split()
-        if words[0] == "hyperfocal" and len(words) > 1 and not words[1].startswith("-"):
-            assert words[1] in COMMANDS, f"{page.name}: `{code}`"
-            if words[1] == "bench" and len(words) > 2 and words[2].islower():
-                assert words[2] in (*BENCHES, "check"), f"{page.name}: `{code}`"
-            for flag in FLAG.findall(code):
-                assert flag in helps[words[1]], f"{page.name}: `{code}`: no {flag}"
-        elif code.startswith("--"):
-            for flag in FLAG.findall(code):
-                assert any(flag in text for text in helps.values()), f"{page.name}: `{code}`: no command has {flag}"
+def test_commands_and_flags_exist(page: Path, flags: dict[str, set[str]]) -> None:
+    wrong = [complaint for code in quoted(page) for complaint in complaints_about(code, flags)]
+    assert not wrong, f"{page.name}: {'; '.join(wrong)}"
+
+
+@pytest.mark.parametrize(
+    ("code", "complaint"),
+    [
+        ("hyperfocal reconstruct photos --resume", None),
+        ("hyperfocal reconstrukt photos", "no command reconstrukt"),
+        ("hyperfocal reconstruct photos --frames", "no --frames"),
+        ("render --frames", None),
+        ("render --frame", "no --frame"),  # though it is the beginning of one
+        ("--frames", None),
+        ("--frame", "no --frame"),
+        ("hyperfocal bench fox --data photos", None),
+        ("hyperfocal bench box", "no bench box"),
+    ],
+)
+def test_what_does_not_exist_is_noticed(code: str, complaint: str | None, flags: dict[str, set[str]]) -> None:
+    assert complaints_about(code, flags) == ([] if complaint is None else [f"`{code}`: {complaint}"])
+
+
+def complaints_about(code: str, flags: dict[str, set[str]]) -> list[str]:
+    """Return what a code span or console line names that does not exist.
+
+    A command is "hyperfocal NAME ...", or "NAME --flag" within a text; flags alone belong to any command.
+    """
+    first, *rest = code.split()
+    named = FLAG.findall(code)
+    if first == "hyperfocal" and rest and not rest[0].startswith("-"):
+        first, *rest = rest
+        if first not in COMMANDS:
+            return [f"`{code}`: no command {first}"]
+        if first == "bench" and rest and rest[0].islower() and rest[0] not in (*BENCHES, "check"):
+            return [f"`{code}`: no bench {rest[0]}"]
+    if first in COMMANDS:
+        known = flags[first]
+    elif first.startswith("--"):
+        known = set().union(*flags.values())
+    else:
+        return []
+    return [f"`{code}`: no {flag}" for flag in named if flag not in known]
 
 
 @pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
