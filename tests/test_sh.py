@@ -84,6 +84,13 @@ def test_light_is_never_negative() -> None:
     assert (sh.evaluate(torch.full((1, 1, 3), -10.0), torch.tensor([[0.0, 0.0, 1.0]]), 0) == 0).all()
 
 
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_a_sum_that_is_no_finite_number_has_no_colour(value: float) -> None:
+    colors = sh.color_from_sum(torch.tensor([[value, -2.0, 0.25]]))
+    assert colors.isnan().tolist() == [[True, False, False]]
+    assert colors[0, 1:].tolist() == [0, 0.75]
+
+
 @pytest.mark.parametrize(("coefficients", "degree"), [(1, 0), (4, 1), (9, 2), (16, 3)])
 def test_degrees_and_counts(coefficients: int, degree: int) -> None:
     assert sh.coefficient_count(degree) == coefficients

@@ -61,9 +61,19 @@ def basis(directions: Float[Tensor, "*n 3"], degree: int) -> Float[Tensor, "*n k
 
 
 def evaluate(sh: Float[Tensor, "*n k 3"], directions: Float[Tensor, "*n 3"], degree: int) -> Float[Tensor, "*n 3"]:
-    """Return colours seen along unit `directions`, using coefficients up to `degree`: max(0, sum + 1/2)."""
+    """Return colours seen along unit `directions`, using coefficients up to `degree`: `color_from_sum` of their sum."""
     weights = basis(directions, degree)
-    return ((weights.unsqueeze(-1) * sh[..., : coefficient_count(degree), :]).sum(-2) + 0.5).clamp_min(0)
+    return color_from_sum((weights.unsqueeze(-1) * sh[..., : coefficient_count(degree), :]).sum(-2))
+
+
+def color_from_sum(total: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:
+    """Return the colours of sums of coefficients times basis functions: max(0, sum + 1/2).
+
+    Where the sum is no finite number the colour is none, either (NaN), so that such Gaussians are culled: the maximum
+    would make minus infinity black.
+    """
+    color = total + 0.5
+    return torch.where(color.isfinite(), color.clamp_min(0), torch.nan)
 
 
 def dc_from_color(color: Float[Tensor, "*n 3"]) -> Float[Tensor, "*n 3"]:

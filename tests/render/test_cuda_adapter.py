@@ -221,11 +221,12 @@ def test_nothing_in_view_is_the_background_with_gradients_of_zero():
         assert not bool(gradient.any())
 
 
+@pytest.mark.parametrize("value", [math.nan, -math.inf])
 @pytest.mark.parametrize("field", ["means", "scales", "opacities", "sh"])
-def test_gaussians_that_are_no_numbers_leave_no_trace(field: str):
+def test_gaussians_that_are_no_numbers_leave_no_trace(field: str, value: float):
     gaussians, camera = scene(30, v=1)
     broken = getattr(gaussians, field).clone()
-    broken[7] = math.nan
+    broken[7] = value
     leaves = {k: t.clone().requires_grad_() for k, t in (gaussians.tensors() | {field: broken}).items()}
     pose = camera.world_to_camera.clone().requires_grad_()
     options = RenderOptions(weight_sum=True)
@@ -239,6 +240,19 @@ def test_gaussians_that_are_no_numbers_leave_no_trace(field: str):
     assert float(out.radii_px[0, 7]) == 0
     for gradient in torch.autograd.grad(out.color.sum() + out.depth_expected.sum(), [*leaves.values(), pose]):
         assert bool(gradient.isfinite().all())
+
+
+def test_one_coefficient_or_feature_that_is_no_number_leaves_no_trace():
+    gaussians, camera = scene(30, v=1)
+    gaussians.sh[5, 0, 1] = -math.inf  # black, if it were only kept from being negative
+    features = noise(30, 4)
+    features[7, 2] = math.inf
+    assert_equal(gaussians, camera, RenderOptions(features=features))
+    out = render_with(stand_in(), gaussians, camera, BACKGROUND[:1], RenderOptions(features=features))
+    assert out.features is not None
+    assert bool(out.features.isfinite().all())
+    assert not bool(out.radii_px[0, [5, 7]].any())
+    assert bool(out.color.isfinite().all())
 
 
 def test_widening_in_2d_equals_widening_in_3d():

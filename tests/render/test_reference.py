@@ -100,6 +100,16 @@ def test_unusable_gaussians_change_neither_the_image_nor_a_gradient(bad: float):
     assert gradient[20:].abs().max() == 0
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_colours_that_are_no_numbers_are_not_drawn(bad: float):
+    ours = concatenate([ball(*on_pixel(12, 16, 2.0), 2.0), ball(*on_pixel(12, 16, 3.0), 3.0)])
+    sh = ours.sh.clone()
+    sh[0, 0, 1] = bad
+    out = draw(replace(ours, sh=sh))
+    assert out.radii_px[0] == 0
+    assert torch.equal(out.color, draw(ours.select(torch.tensor([False, True]))).color)
+
+
 def test_footprint_radius_is_where_alpha_falls_to_the_cut():
     x, y = on_pixel(12, 16, 3.0)
     g = ball(x, y, 3.0)

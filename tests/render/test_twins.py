@@ -4,6 +4,7 @@ The reference runs in float64, so the difference is the rounding of the core. A 
 the cut may fall on either side: such flips are counted and bounded, and everything else must agree closely.
 """
 
+import math
 from dataclasses import replace
 from pathlib import Path
 
@@ -193,6 +194,21 @@ def test_core_equals_reference_on_degenerate_gaussians():
     opacities[52:54] = 1e-5
     odd = replace(gaussians, scales=scales, means=means, opacities=opacities)
     assert_twins(*both(odd, ring_of_cameras(2), RenderOptions(), BACKGROUND.expand(2, 3)), 10 * RELATIVE_L2)
+
+
+@pytest.mark.parametrize("value", [math.nan, math.inf, -math.inf])
+def test_core_equals_reference_where_colours_and_features_are_no_numbers(value: float):
+    gaussians, camera = random_gaussians(60), ring_of_cameras(2)
+    sh, features = gaussians.sh.clone(), torch.rand(60, 2, generator=torch.Generator().manual_seed(4))
+    sh[3, 0, 1] = value
+    sh[20, -1, 2] = value
+    features[40, 1] = value
+    odd, options = replace(gaussians, sh=sh), RenderOptions(features=features)
+    core, truth = both(odd, camera, options, BACKGROUND.expand(2, 3))
+    assert_twins(core, truth, RELATIVE_L2)
+    for result in (core, truth):
+        assert not result["radii_px"][:, [3, 20, 40]].any()
+        assert all(bool(tensor.isfinite().all()) for tensor in result.values())
 
 
 def test_core_equals_reference_on_a_lower_degree_than_stored():

@@ -15,6 +15,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..gaussians import Gaussians
 from ..rendering import Rendering, RenderOptions, expected_depth
+from ..sh import color_from_sum
 from ..transforms import rotation_from_quaternion
 from .cuda_stages import Stages
 from .reference import ALPHA_MAX, CUT_FLOOR, FRUSTUM_MARGIN, project_gaussians
@@ -45,7 +46,7 @@ class ViewInputs:
 
     def finite(self) -> Bool[Tensor, " n"]:
         """Return which Gaussians have no value that is no number or infinite."""
-        rows = [t for f in fields(self) if (t := getattr(self, f.name)) is not None and f.name != "features"]
+        rows = [t for f in fields(self) if (t := getattr(self, f.name)) is not None]
         return torch.stack([t.isfinite().flatten(1).all(1) if t.dim() > 1 else t.isfinite() for t in rows]).all(0)
 
 
@@ -118,6 +119,8 @@ def _render_view(
         return _empty(inputs, camera, background, options), None
     colors = _colors(stages, inputs, splats.index, camera, options)
     bad = bad | ~colors.detach().isfinite().all(1)
+    if inputs.features is not None:
+        bad = bad | ~inputs.features[splats.index].detach().isfinite().all(1)
     if bool(bad.any()):
         marked = torch.zeros(len(inputs.means), dtype=torch.bool, device=bad.device)
         return _empty(inputs, camera, background, options), marked.index_put((splats.index,), bad)
@@ -307,7 +310,7 @@ def _colors(
     stored = math.isqrt(inputs.sh.shape[1]) - 1
     degree = stored if options.sh_degree is None else min(options.sh_degree, stored)
     directions = inputs.means[index] - camera.centers()
-    return (stages.spherical_harmonics(degree, directions, inputs.sh[index]) + 0.5).clamp_min(0)
+    return color_from_sum(stages.spherical_harmonics(degree, directions, inputs.sh[index]))
 
 
 def _weight_sums(
