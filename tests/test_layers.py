@@ -12,7 +12,7 @@ ROOT = Path(__file__).parents[1]
 PACKAGE = ROOT / "src" / "hyperfocal"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
-    ("shapes", "transforms", "color", "sh", "errors", "files", "tensor_files", "progress", "activations"),
+    ("shapes", "transforms", "color", "sh", "errors", "files", "tensor_files", "progress", "activations", "scratch"),
     ("gaussians", "camera", "distortion", "lens", "depth", "scene", "rendering", "protocols", "paths"),
     ("data", "export", "nets", "native"),
     ("render",),

@@ -2,6 +2,7 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import zipfile
 from pathlib import Path
 
@@ -151,3 +152,17 @@ def test_a_full_disk_is_said_before_it_is_full(packed: Path, monkeypatch: pytest
     monkeypatch.setattr("shutil.disk_usage", lambda _: type("usage", (), {"free": 100})())
     with pytest.raises(BadInputError, match="0 MiB left"):
         read_scene(packed)
+
+
+def test_an_interrupted_unpacking_leaves_nothing(packed: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    temporary = tmp_path / "temporary"
+    temporary.mkdir()
+    monkeypatch.setattr(tempfile, "tempdir", str(temporary))
+
+    def interrupt(_stage: str, done: int, _total: int) -> None:
+        if done == 2:
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        unpacked(packed, progress=interrupt)
+    assert list(temporary.iterdir()) == []

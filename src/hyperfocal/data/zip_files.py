@@ -1,12 +1,10 @@
 """Zip files of anything that `read_scene` reads, unpacked with the care that strangers' files need.
 
 They are unpacked to a folder among the system's temporary files, which lives as long as the process: the scene can be
-read all that time, and the folder is removed when Python ends. To keep the photographs for longer, unpack the file
-yourself.
+read all that time, and the folder is removed when Python ends, or when the next zip file is read if it was killed. To
+keep the photographs for longer, unpack the file yourself.
 """
 
-import atexit
-import os
 import shutil
 import stat
 import tempfile
@@ -16,6 +14,7 @@ from pathlib import Path, PurePosixPath
 
 from ..errors import BadInputError
 from ..progress import Progress, silent
+from ..scratch import new_scratch, remove_scratch
 from .listed import path_inside
 
 ZIP_SUFFIXES = frozenset({".zip", ".r3d"})
@@ -47,18 +46,17 @@ def unpacked(path: Path, *, progress: Progress = silent) -> Path:
     state = path.stat()
     key = (str(path.absolute()), state.st_mtime_ns, state.st_size)
     if key not in _unpacked or not _unpacked[key].is_dir():
-        folder = Path(tempfile.mkdtemp(prefix="hyperfocal-"))
-        atexit.register(_remove, folder, os.getpid())
+        folder = new_scratch()
         try:
             _unpack(path, folder, progress)
         except (zipfile.BadZipFile, zlib.error, EOFError, RuntimeError, NotImplementedError, OSError) as error:
-            _remove(folder, os.getpid())
+            remove_scratch(folder)
             raise BadInputError(
                 f"{path} could not be unpacked to {folder}: {error}. Copy or download it again, or unpack it yourself "
                 "and give the folder."
             ) from error
-        except BadInputError:
-            _remove(folder, os.getpid())
+        except BaseException:  # Ctrl-C, too
+            remove_scratch(folder)
             raise
         _unpacked[key] = folder
     return _single_folder(_unpacked[key])
@@ -146,9 +144,3 @@ def _single_folder(folder: Path) -> Path:
             break
         folder = inside[0]
     return folder
-
-
-def _remove(folder: Path, process: int) -> None:
-    """Remove a folder, unless this is a forked child of the process that made it."""
-    if os.getpid() == process:
-        shutil.rmtree(folder, ignore_errors=True)
