@@ -42,7 +42,7 @@ class Reconstruct(Talk):
     out: Folder = None
     """Folder for the result; PATH's name with "_result" in the current folder if left out."""
     eval: bool = False
-    """Hold out every 8th photograph and measure on it."""
+    """Hold out every 8th photograph, or the scene's test split, and measure on it."""
     preset: Preset = "default"
     """default: for keeping. quick: a first look, smaller and shorter."""
     config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None

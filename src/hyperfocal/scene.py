@@ -64,6 +64,8 @@ class View:
     """When a frame of a video was taken, from the start of the video."""
     mask_is_inverted: bool = False
     """The mask marks what does not count."""
+    is_test: bool = False
+    """Published for measuring: never to be fitted."""
 
 
 @dataclass(frozen=True)
@@ -138,12 +140,17 @@ class Scene:
 def split_views(views: tuple[View, ...], every: int) -> tuple[tuple[View, ...], tuple[View, ...]]:
     """Return (training views, held-out views): every `every`-th by name, from the first; 0 holds nothing out.
 
+    Where some views are published for testing (`View.is_test`), these are what is held out; with 0 they are in neither.
+
     Raises:
         ValueError: `every` is 1 or negative.
     """
     if every < 0 or every == 1:
         raise ValueError(f"`every` must be 0 (hold nothing out) or at least 2, got {every}.")
     ordered = sorted(views, key=lambda view: view.name)
+    if any(view.is_test for view in ordered):
+        test = tuple(view for view in ordered if view.is_test)
+        return tuple(view for view in ordered if not view.is_test), test if every else ()
     if every == 0:
         return tuple(ordered), ()
     return tuple(v for i, v in enumerate(ordered) if i % every), tuple(ordered[::every])

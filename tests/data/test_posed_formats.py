@@ -6,6 +6,7 @@ that took the photographs, or with the publisher's own formula for where a point
 
 import json
 import math
+from dataclasses import replace
 from pathlib import Path
 
 import cv2
@@ -17,7 +18,7 @@ from scipy.spatial.transform import Rotation
 from hyperfocal.data import load_depth, read_scene
 from hyperfocal.distortion import distort
 from hyperfocal.errors import BadInputError
-from hyperfocal.scene import Scene, View
+from hyperfocal.scene import Scene, View, split_views
 from photo_files import relief_views, save_picture
 
 
@@ -316,20 +317,60 @@ def test_whatever_the_damage_the_answer_is_a_scene_or_one_paragraph(
 # The synthetic scenes of NeRF: github.com/bmild/nerf, load_blender.py: file_path without suffix, camera_angle_x.
 
 
-def test_of_the_synthetic_scenes_only_the_training_split_is_read(tmp_path: Path, views: list[View]):
-    for split in ("train", "val", "test"):
+def synthetic(folder: Path, views: list[View], splits: tuple[str, ...] = ("train", "val", "test")) -> Path:
+    for split in splits:
         frames = []
         for i, view in enumerate(views):
-            save_picture(torch.rand(24, 32, 3), tmp_path / split / f"r_{i}.png")
+            save_picture(torch.rand(24, 32, 3), folder / split / f"r_{i}.png")
             pose = camera_to_world(view) * [1, -1, -1, 1]
             frames.append({"file_path": f"./{split}/r_{i}", "rotation": 0.01, "transform_matrix": pose.tolist()})
         angle = 2 * math.atan(16 / 30)
-        (tmp_path / f"transforms_{split}.json").write_text(json.dumps({"camera_angle_x": angle, "frames": frames}))
-    scene = read_scene(tmp_path)
+        (folder / f"transforms_{split}.json").write_text(json.dumps({"camera_angle_x": angle, "frames": frames}))
+    return folder
+
+
+def test_of_the_synthetic_scenes_the_test_split_is_marked(tmp_path: Path, views: list[View]):
+    scene = read_scene(synthetic(tmp_path, views))
+    count = len(views)
+    assert [view.name for view in scene.views] == [f"{s}/r_{i}.png" for s in ("test", "train") for i in range(count)]
+    for view in scene.views:
+        assert view.is_test == view.name.startswith("test/")
+        assert view.image == tmp_path / view.name
+    fitted = [view for view in scene.views if not view.is_test]
     named = [View(f"r_{i}.png", view.image, view.camera) for i, view in enumerate(views)]
-    assert_same_cameras(scene, named, centered=True)
-    assert {Path(str(view.image)).parent.name for view in scene.views} == {"train"}
-    assert "transforms_val.json and transforms_test.json" in scene.notes[0]
+    assert_same_cameras(replace(scene, views=tuple(fitted)), named, centered=True)
+    assert scene.notes[0].startswith("transforms_val.json beside transforms_train.json was not read")
+    assert scene.notes[1].startswith(f"{count} photographs are published for testing")
     assert "Blender" in scene.format
+
+
+def test_eval_holds_out_exactly_the_test_split(tmp_path: Path, views: list[View]):
+    scene = read_scene(synthetic(tmp_path, views))
+    training, held_out = split_views(scene.views, 8)
+    assert {view.name.split("/")[0] for view in training} == {"train"}
+    assert {view.name.split("/")[0] for view in held_out} == {"test"}
+    assert len(training) == len(held_out) == len(views)
+    assert split_views(scene.views, 0) == (training, ()), "without --eval it is not fitted either"
+
+
+def test_without_a_test_split_that_for_validation_is_held_out(tmp_path: Path, views: list[View]):
+    scene = read_scene(synthetic(tmp_path, views, ("train", "val")))
+    assert {view.name.split("/")[0] for view in scene.views if view.is_test} == {"val"}
+    assert not any(view.is_test for view in read_scene(tmp_path / "transforms_train.json").views)
+
+
+def test_a_photograph_of_both_splits_is_for_training(tmp_path: Path, views: list[View]):
+    file = synthetic(tmp_path, views, ("train", "test")) / "transforms_test.json"
+    content = json.loads(file.read_text())
+    content["frames"][0]["file_path"] = "./train/r_0"
+    file.write_text(json.dumps(content))
+    scene = read_scene(tmp_path)
+    assert sum(view.is_test for view in scene.views) == len(views) - 1
+    assert "in the training and in the test split" in scene.notes[-1]
+
+
+def test_a_split_that_is_named_is_read_alone(tmp_path: Path, views: list[View]):
+    synthetic(tmp_path, views)
     test = read_scene(tmp_path / "transforms_test.json")
+    assert not any(view.is_test for view in test.views)
     assert {Path(str(view.image)).parent.name for view in test.views} == {"test"}

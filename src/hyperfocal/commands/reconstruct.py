@@ -69,7 +69,8 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
     costs = estimate_costs(scene, config)
     posed = len(scene.posed_views)
     cameras = "unknown: will be estimated" if posed == 0 else f"{posed} of {len(scene.views)} known"
-    held_out = "none" if config.eval_every == 0 else f"every {config.eval_every}th"
+    split = any(view.is_test for view in scene.views)
+    held_out = "none" if config.eval_every == 0 else "the test split" if split else f"every {config.eval_every}th"
     start, most = costs.gaussians
     show_facts(
         console,

@@ -18,6 +18,7 @@ from .images import read_header
 from .listed import Listed, found_views, path_inside
 from .ply_points import read_ply_points
 from .poses import nearest_rotation, repair_notes
+from .published_splits import with_test_split
 
 _DISTORTED_MODELS = {"OPENCV", "PINHOLE", "SIMPLE_PINHOLE", "SIMPLE_RADIAL", "RADIAL", "PERSPECTIVE"}
 _INTRINSIC_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "k3", "k4", "p1", "p2", "camera_angle_x",
@@ -27,7 +28,8 @@ _INTRINSIC_KEYS = ("w", "h", "fl_x", "fl_y", "cx", "cy", "k1", "k2", "k3", "k4",
 def read_nerfstudio(path: Path) -> Scene | None:
     """Return the scene of a transforms.json (or transforms_train.json), or None if there is none.
 
-    Of Blender scenes with splits only the training split is read: what is published for testing must not be fitted.
+    Of a folder of a Blender scene with splits the test split (or where there is none, that for validation) is read too,
+    its views marked: what is published for testing must not be fitted.
 
     Poses are turned from OpenGL to OpenCV axes; the world stays the file's: with `applied_transform`, that is the frame
     after it. Scenes without `applied_transform` have z upwards by the convention of the tools that write them.
@@ -68,13 +70,18 @@ def read_nerfstudio(path: Path) -> Scene | None:
             notes += (f"The points file {ply} named in {file.name} does not exist; the scene has no points.",)
     up = None if "applied_transform" in content else (0.0, 0.0, 1.0)
     is_blender = file.name == "transforms_train.json"
-    if is_blender and (others := [f"transforms_{s}.json" for s in ("val", "test") if _beside(file, s).is_file()]):
-        notes += (
-            f"{' and '.join(others)} beside {file.name} were not read, so that nothing published for testing is "
-            "fitted. Name one of them to read its photographs.",
-        )
     kind = "a Blender scene (transforms_train.json)" if is_blender else "transforms.json of nerfstudio or instant-ngp"
-    return Scene(source=path, views=views, points=points, up=up, format=kind, notes=notes)
+    scene = Scene(source=path, views=views, points=points, up=up, format=kind, notes=notes)
+    splits = [_beside(file, split) for split in ("test", "val") if is_blender and _beside(file, split).is_file()]
+    read = splits[:1] if path.is_dir() else []  # a file that is named is meant alone
+    if others := [other.name for other in splits if other not in read]:
+        are = "were" if len(others) > 1 else "was"
+        note = f"{' and '.join(others)} beside {file.name} {are} not read; name one of them to read its photographs."
+        scene = scene.with_notes(note)
+    for test_file in read:
+        test = read_nerfstudio(test_file)
+        scene = scene if test is None else with_test_split(scene, test)
+    return scene
 
 
 def _beside(file: Path, split: str) -> Path:

@@ -17,7 +17,8 @@ class ReconstructConfig:
     """Everything that decides a reconstruction."""
 
     eval_every: int = 0
-    """Hold out every n-th photograph, by name, and measure on it; 0 fits all photographs and measures on them."""
+    """Hold out every n-th photograph, by name, and measure on it; 0 fits all photographs and measures on them. Of
+    scenes with a test split that one is held out, whatever n; it is never fitted."""
     long_side: int | None = 800
     """Photographs are reduced until their longer side has at most this many pixels; None keeps them as they are."""
     checkpoint_every: int = 500

@@ -1,7 +1,9 @@
 """How close the renders are to the photographs, view by view."""
 
+from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
+from pathlib import Path
 
 from .. import metrics
 from ..data import load_photograph
@@ -27,7 +29,10 @@ def evaluate(result: Result, scene: Scene | None = None, *, progress: Progress =
     Raises:
         BadInputError: `scene` lacks one of the photographs, or a file cannot be read.
     """
-    views = result.scored_views if scene is None else [_moved(view, scene) for view in result.scored_views]
+    views = result.scored_views
+    if scene is not None:
+        shared = Counter(_file_name(view) for view in result.scene.posed_views)
+        views = [_moved(view, scene, alone=shared[_file_name(view)] == 1) for view in views]
     photographs = (load_photograph(view, long_side=result.config.long_side) for view in views)
     return score(result.gaussians, photographs, len(views), held_out=bool(result.held_out), progress=progress)
 
@@ -76,13 +81,28 @@ def _depth_scores(depth_z: Map, photograph: Photograph) -> dict[str, float]:
     return {"depth_abs_rel": errors.abs_rel, "depth_known": float(both.sum() / known.sum())}
 
 
-def _moved(view: View, scene: Scene) -> View:
-    """Return the view with its photograph and mask taken from another place, by name or, failing that, file name."""
-    for key in (lambda name: name, lambda name: name.rsplit("/", 1)[-1]):
-        found = [other for other in scene.views if key(other.name) == key(view.name)]
+def _moved(view: View, scene: Scene, *, alone: bool) -> View:
+    """Return the view with its photograph and mask taken from another place, by name or, failing that, file name.
+
+    Unless it is `alone` of its file name in the result, as train/r_0.png beside test/r_0.png is not, the other place
+    must tell them apart by its folders.
+    """
+    same_name = [other for other in scene.views if other.name == view.name]
+    same_file = [other for other in scene.views if _file_name(other) == _file_name(view)]
+    if not alone:
+        same_file = [other for other in same_file if _lies_at(other, view.name)]
+    for found in (same_name, same_file):
         if len(found) == 1:
             return replace(view, image=found[0].image, mask=found[0].mask)
     raise BadInputError(
         f"{scene.source} has no photograph {view.name}, which the result was measured on. Give the folder that holds "
         "the same photographs under the same names."
     )
+
+
+def _file_name(view: View) -> str:
+    return view.name.rsplit("/", 1)[-1]
+
+
+def _lies_at(view: View, name: str) -> bool:
+    return isinstance(view.image, Path) and view.image.as_posix().endswith(f"/{name}")

@@ -142,7 +142,12 @@ def _reconstructed(
 
 
 def _started(scene: Scene, config: ReconstructConfig, progress: Progress) -> Start:
-    """Return the scene with cameras, and its training views with points."""
+    """Return the scene with cameras, and its training views with points.
+
+    Views published for testing are in the scene only if they are to be measured on.
+    """
+    if not config.eval_every:
+        scene = replace(scene, views=tuple(view for view in scene.views if not view.is_test))
     seconds: dict[str, float] = {}
     with _timed(seconds, "Cameras"):
         scene = _with_cameras(scene, config, progress)
