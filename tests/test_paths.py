@@ -13,6 +13,7 @@ from hyperfocal.paths import (
     framed,
     orbit,
     sample,
+    smoothed,
     spiral,
     swing,
     through,
@@ -209,3 +210,64 @@ def test_a_frame_shows_the_middle_of_the_photograph_and_nothing_beyond() -> None
     wide = framed(replace(pinhole(400, 300, 350.0), center_px=torch.tensor([210.0, 150.0])), 800, 200)
     assert wide.focal_px.tolist() == [700.0, 700.0]
     assert wide.center_px.tolist() == [420.0, 100.0], "10 pixels off the middle, twice as large"
+
+
+def track(count: int, *, jitter: Tensor | None = None) -> Camera:
+    """Cameras 0.1 apart on a straight line, each turned by 0.02 radians more about one axis."""
+    cameras = []
+    for i in range(count):
+        half = 0.01 * i
+        turn = rotation_from_quaternion(torch.tensor([math.cos(half), 0.0, math.sin(half), 0.0]).double())
+        center = torch.tensor([0.1 * i, 1.0, -2.0]).double() + (0 if jitter is None else jitter[i])
+        cameras.append(replace(pinhole(), world_to_camera=rigid(turn, -turn @ center).float()))
+    return stack(cameras)
+
+
+@pytest.mark.parametrize("sigma", [0.5, 3.0, 100.0])
+def test_smoothing_keeps_a_straight_track_straight_and_steady_to_its_ends(sigma: float) -> None:
+    steady = track(30)
+    film = smoothed(steady, sigma)
+    assert torch.allclose(film.centers(), steady.centers(), atol=1e-5)
+    assert torch.allclose(rotations(film), rotations(steady), atol=1e-5)
+    assert torch.allclose(film.focal_px, steady.focal_px)
+    assert torch.allclose(film.center_px, steady.center_px)
+
+
+def test_smoothing_spreads_the_jolt_of_one_camera_by_its_weights() -> None:
+    jolt = torch.zeros(41, 3)
+    jolt[20, 1] = 1.0
+    away = (smoothed(track(41, jitter=jolt), 2.0).centers() - track(41).centers())[:, 1]
+    # Gaussians of standard deviations 2 and 2 sqrt(2) sum to 2 sqrt(2 pi) and 4 sqrt(pi) over the whole numbers.
+    for distance in (0, 2, 4, 7):
+        once = math.exp(-(distance**2) / 8) / (2 * math.sqrt(2 * math.pi))
+        twice = math.exp(-(distance**2) / 16) / (4 * math.sqrt(math.pi))
+        assert float(away[20 + distance]) == pytest.approx(2 * once - twice, abs=1e-4)
+        assert float(away[20 - distance]) == pytest.approx(2 * once - twice, abs=1e-4)
+
+
+def test_smoothing_shrinks_jitter_by_the_promised_factor_and_keeps_the_ends() -> None:
+    jitter = 0.01 * torch.randn(2000, 3, generator=torch.Generator().manual_seed(0))
+    shaken = track(2000, jitter=jitter)
+    film = smoothed(shaken, 3.0)
+    left = (film.centers() - track(2000).centers())[20:-20].double()
+    # The integral of (2 g - g * g)^2 is 2 / sqrt(pi) - 4 / sqrt(6 pi) + 1 / (2 sqrt(2 pi)) over sigma: 0.4065 / sigma.
+    promised = 0.638 / math.sqrt(3.0)
+    assert float(left.std() / jitter.std()) == pytest.approx(promised, rel=0.1)
+    for end in (0, -1):
+        assert torch.allclose(film.centers()[end], shaken.centers()[end], atol=1e-4)
+        assert torch.allclose(rotations(film)[end], rotations(shaken)[end], atol=1e-5)
+
+
+def test_smoothing_shrinks_a_circle_as_promised() -> None:
+    cameras = ring(200, arc_deg=180)
+    film = smoothed(cameras, 15.0)
+    radius = ((film.centers() - POINT - UP)[99:101].double().norm(dim=1)).mean()
+    left_over = 1 - math.exp(-0.5 * math.radians(13.5) ** 2)
+    assert 1 - float(radius) / 3 == pytest.approx(left_over**2, rel=0.01)
+
+
+def test_nothing_to_smooth_changes_nothing() -> None:
+    assert torch.equal(smoothed(ring(5), 0.0).world_to_camera, ring(5).world_to_camera)
+    assert torch.equal(smoothed(ring(1), 3.0).world_to_camera, ring(1).world_to_camera)
+    with pytest.raises(ValueError, match="must not be negative"):
+        smoothed(ring(5), -1.0)

@@ -18,7 +18,7 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, Talk
+from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, SourceKind, Talk
 from .commands.display import Output, say, screen
 from .errors import BadInputError, HyperfocalError, StoppedError
 from .progress import Progress, silent
@@ -28,7 +28,6 @@ from .sfm.config import Capture
 LogKind: TypeAlias = Literal["tensorboard", "rerun"]
 
 ABOUT = "Photographs, sharp or not, into 3D Gaussian scenes whose depth can be trusted."
-SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
 EVAL_EVERY = 8  # what --eval holds out, the custom of the field since Mip-NeRF 360
 
 
@@ -58,6 +57,8 @@ class Reconstruct(Talk):
     scale: Annotated[str | None, tyro.conf.arg(metavar="HOW")] = None
     """Where metres come from: gps, aruco:DICT,SIZE, a file of camera positions, or a measured distance (short for
     --sfm.scale)."""
+    frames: Count = None
+    """Of a video: how many frames to use, sharp ones at equal motion; 60 to 150 if left out."""
     kind: SourceKind | None = None
     """What the photographs are; recognised if left out. focal_stack: one view focused at many distances."""
     invert_masks: bool = False
@@ -234,6 +235,7 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 log=arguments.log,
                 dry_run=arguments.dry_run,
                 kind=arguments.kind,
+                frames=arguments.frames,
                 invert_masks=arguments.invert_masks,
                 console=console,
                 progress=progress,
@@ -270,7 +272,7 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
         case Info():
             from .commands.info import info
 
-            return info(arguments.path, console=console, progress=progress)
+            return info(arguments.path, kind=arguments.kind, console=console, progress=progress)
 
 
 def _config_of(arguments: Reconstruct) -> ReconstructConfig:

@@ -18,6 +18,7 @@ from .transforms import (
     rotation_from_quaternion,
 )
 
+_REACH = 4  # standard deviations of a Gaussian kernel: what is left out weighs 6e-5
 _PIECES = 32  # straight pieces of a segment between two keyframes, for its length: 0.1 % off on a quarter of a circle
 _LEVEL_WEIGHT = 0.01  # of the cameras' mean up beside what their level horizons say; see `up_direction`
 _PARALLEL = 1e-3  # least mean squared sine of the angle between optical axes: about 2 degrees
@@ -113,6 +114,55 @@ def through(cameras: Camera, count: int) -> Camera:
     piece = (torch.searchsorted(way, wanted, right=True) - 1).clamp(0, len(way) - 2)
     share = (wanted - way[piece]) / (way[piece + 1] - way[piece]).clamp_min(1e-300)
     return _evaluated(knots, cameras, dense[piece] + share * (dense[piece + 1] - dense[piece]))
+
+
+def smoothed(cameras: Camera, sigma: float) -> Camera:
+    """Return the cameras of a batch, in their order, without their jitter.
+
+    Centres, rotations, focal lengths and principal points are averaged with those of the cameras before and after. The
+    weights are those of a Gaussian g of `sigma` cameras applied to what it leaves over as well, 2 g - g * g (Tukey's
+    twicing), which follows bends. Beyond the first and last camera the track is continued by its reflection in that
+    camera, so both ends stay where they are, and steady motion and turning stay as they are. Independent shifts of the
+    cameras shrink to 0.638 / sqrt(sigma) for sigma of 1 or more, the radius of a circle to 1 - (1 - exp(-a^2 / 2))^2,
+    where a is the angle of `sigma` cameras.
+
+    Args:
+        cameras: One track, at about even distances.
+        sigma: Standard deviation in cameras; 0 changes nothing.
+
+    Raises:
+        ValueError: `sigma` is negative.
+    """
+    if sigma < 0:
+        raise ValueError(f"`sigma` must not be negative, got {sigma}.")
+    count = len(cameras.world_to_camera)
+    reach = min(math.ceil(_REACH * math.sqrt(2) * sigma), count - 1)
+    if reach == 0:
+        return cameras
+    away = torch.arange(-reach, reach + 1, dtype=torch.float64) / sigma
+    once, twice = (torch.exp(-(away**2) / (2 * variance)) for variance in (1, 2))
+    weights = 2 * once / once.sum() - twice / twice.sum()
+
+    def average(values: Tensor) -> Tensor:
+        return (values.unfold(0, 2 * reach + 1, 1) * weights).sum(-1)
+
+    def continued(values: Tensor) -> Tensor:
+        before, after = values[1 : reach + 1].flip(0), values[-reach - 1 : -1].flip(0)
+        return torch.cat((2 * values[:1] - before, values, 2 * values[-1:] - after))
+
+    turned = cameras.world_to_camera[:, :3, :3].double()
+    before, after = turned[1 : reach + 1].flip(0).mT, turned[-reach - 1 : -1].flip(0).mT
+    # As much to the other side: R0 Ri^-1 R0 is to R0 what R0 is to Ri.
+    turned = torch.cat((turned[:1] @ before @ turned[:1], turned, turned[-1:] @ after @ turned[-1:]))
+    rotation = rotation_from_quaternion(average(_one_hemisphere(turned)))
+    centers = average(continued(cameras.centers().double()))
+    dtype = cameras.world_to_camera.dtype
+    return replace(
+        cameras,
+        world_to_camera=invert_rigid(rigid(rotation.mT, centers)).to(dtype),
+        focal_px=average(continued(cameras.focal_px.double().log())).exp().to(dtype),
+        center_px=average(continued(cameras.center_px.double())).to(dtype),
+    )
 
 
 def viewed_point(cameras: Camera) -> Float[Tensor, "3"]:
@@ -298,14 +348,18 @@ def _wrapped(times: Tensor, cameras: Camera, period: float) -> tuple[Tensor, Cam
     return torch.cat((times - period, times, times + period)), cameras[order]
 
 
+def _one_hemisphere(rotations: Float[Tensor, "n 3 3"]) -> Float[Tensor, "n 4"]:
+    """Return quaternions of rotations in order, each of the two signs that is nearer to its predecessor."""
+    quaternions = quaternion_from_rotation(rotations)
+    signs = torch.where((quaternions[1:] * quaternions[:-1]).sum(1) < 0, -1.0, 1.0).double().cumprod(0)
+    return torch.cat((quaternions[:1], quaternions[1:] * signs.unsqueeze(1)))
+
+
 def _evaluated(knots: Tensor, cameras: Camera, at: Tensor) -> Camera:
     """Return the cameras of the spline through a batch at the parameters `at`."""
     if len(knots) == 1:
         return cameras[torch.zeros(len(at), dtype=torch.long)]
-    quaternions = quaternion_from_rotation(cameras.world_to_camera[:, :3, :3].double())
-    # q and -q are one rotation: of the two, take the one on the side of its predecessor, so that the way is short.
-    signs = torch.where((quaternions[1:] * quaternions[:-1]).sum(1) < 0, -1.0, 1.0).double().cumprod(0)
-    quaternions = torch.cat((quaternions[:1], quaternions[1:] * signs.unsqueeze(1)))
+    quaternions = _one_hemisphere(cameras.world_to_camera[:, :3, :3].double())
     # Logs of focal lengths, so that zooming is even and never overshoots to nothing.
     columns = (cameras.centers().double(), quaternions, cameras.focal_px.double().log(), cameras.center_px.double())
     centers, turned, focals, middles = _spline(knots, torch.cat(columns, dim=1), at).split((3, 4, 2, 2), dim=1)

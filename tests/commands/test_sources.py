@@ -46,6 +46,10 @@ def test_a_focal_stack_is_no_scene_to_walk_around(tmp_path: Path, capsys: pytest
     write_stack(tmp_path)
     assert main(["info", str(tmp_path)]) == 0
     assert "a focal stack" in said(capsys)
+    assert main(["info", str(tmp_path), "--kind", "photographs"]) == 0
+    printed = said(capsys)
+    assert "a focal stack" not in printed
+    assert "--kind photographs --dry-run" in printed
     assert main(["reconstruct", str(tmp_path), "--dry-run"]) == 3
     assert "no cameras to find" in said(capsys)
     assert main(["reconstruct", str(tmp_path), "--dry-run", "--kind", "photographs"]) == 0

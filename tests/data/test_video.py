@@ -183,6 +183,14 @@ def test_read_scene_takes_a_video(tmp_path: Path, monkeypatch: pytest.MonkeyPatc
     assert all(Path(str(view.image)).is_relative_to(tmp_path / "cache" / "hyperfocal") for view in scene.views)
 
 
+def test_the_number_of_frames_can_be_chosen(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "cache"))
+    video = write_video(tmp_path / "pan.mp4", [window(3.0 * x) for x in range(40)])
+    assert len(read_scene(video, frames=5).views) == 5
+    with pytest.raises(BadInputError, match="is no video, so --frames 5 has no meaning"):
+        read_scene(tmp_path, frames=5)
+
+
 def test_without_pyav_the_extra_is_named(tmp_path: Path, monkeypatch: pytest.MonkeyPatch):
     monkeypatch.setitem(__import__("sys").modules, "av", None)
     (tmp_path / "clip.mov").write_bytes(b"x")

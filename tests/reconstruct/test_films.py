@@ -11,7 +11,7 @@ from hyperfocal.camera import Camera
 from hyperfocal.errors import BadInputError, NothingUsableError
 from hyperfocal.export.path_json import read_path, write_path
 from hyperfocal.gaussians import Gaussians, from_points
-from hyperfocal.paths import CameraPath, Keyframe
+from hyperfocal.paths import CameraPath, Keyframe, through
 from hyperfocal.reconstruct.films import PATHS, film_depths, plan_film, write_film, write_frames
 from hyperfocal.reconstruct.stills import blended_normals
 from hyperfocal.scene import Scene, View
@@ -68,11 +68,31 @@ def test_a_file_tells_how_long_and_how_large(scene: Scene, gaussians: Gaussians,
     assert len(plan_film(scene, gaussians, str(tmp_path / "mine.json"), seconds=1.0).cameras.world_to_camera) == 5
 
 
+def test_a_way_through_the_photographs_is_smooth_unless_it_should_meet_them(gaussians: Gaussians) -> None:
+    steady = through(ring_of_cameras(3), 60)
+    jitter = 0.02 * torch.randn(60, 3, generator=torch.Generator().manual_seed(0))
+    shaken = replace(steady, world_to_camera=steady.world_to_camera.clone())
+    shaken.world_to_camera[:, :3, 3] += jitter
+
+    def roughness(smooth: float | None) -> float:
+        """How much the camera's speed changes from frame to frame."""
+        film = plan_film(scene_of(shaken), gaussians, "interpolate", seconds=8.0, smooth=smooth)
+        return float(film.cameras.centers().diff(n=2, dim=0).norm(dim=1).mean())
+
+    met = plan_film(scene_of(shaken), gaussians, "interpolate", seconds=8.0, smooth=0.0).cameras
+    away = (met.centers().unsqueeze(1) - shaken.centers()).norm(dim=2).amin(0)
+    assert float(away.max()) < 0.02, "half of the way between two frames"
+    assert roughness(None) < 0.2 * roughness(0.0)
+
+
 def test_what_cannot_be_filmed_is_said(scene: Scene, gaussians: Gaussians) -> None:
     with pytest.raises(BadInputError, match="none of orbit, swing, spiral, interpolate"):
         plan_film(scene, gaussians, "obit")
     with pytest.raises(BadInputError, match="--seconds is 0"):
         plan_film(scene, gaussians, "orbit", seconds=0.0)
+    for path, smooth in (("orbit", 0.3), ("interpolate", -1.0)):
+        with pytest.raises(BadInputError, match=r"--smooth is .*; it belongs to --path interpolate"):
+            plan_film(scene, gaussians, path, smooth=smooth)
     with pytest.raises(NothingUsableError, match="no cameras"):
         plan_film(Scene(Path("x"), ()), gaussians, "orbit")
     with pytest.raises(BadInputError, match=r"nearly parallel directions.*Choose another --path"):

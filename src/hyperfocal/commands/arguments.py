@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Annotated, TypeAlias
+from typing import Annotated, Literal, TypeAlias
 
 import tyro
 
@@ -11,6 +11,7 @@ from ..reconstruct.clean_config import CleanConfig
 Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 Place: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
+SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
 Number: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X")]
 
 
@@ -47,6 +48,9 @@ class Render(Talk):
     """Film: duration; what the file says or 8 if left out."""
     size: Annotated[str | None, tyro.conf.arg(metavar="WxH")] = None
     """Film: pixels, such as 1280x720; those of the file or of the fit if left out."""
+    smooth: Number = None
+    """Film through the photographs' cameras: seconds over which their jitter is smoothed; 0 for not at all, 0.4 if left
+    out."""
     depth_film: bool = False
     """Film: also NAME.depth.mp4, depth in colours of one scale for all frames."""
     frames: bool = False
@@ -84,3 +88,5 @@ class Info(Talk):
 
     path: tyro.conf.Positional[Path]
     """File or folder."""
+    kind: SourceKind | None = None
+    """What the photographs are; recognised if left out. focal_stack: one view focused at many distances."""

@@ -5,7 +5,7 @@ from pathlib import Path
 
 from rich.console import Console
 
-from ..data import read_scene
+from ..data import SceneKind, read_scene
 from ..export import read_ply
 from ..gaussians import Gaussians
 from ..progress import Progress
@@ -18,7 +18,7 @@ from ..scene import Scene
 from .display import show_facts, show_next, show_notes
 
 
-def info(path: Path, *, console: Console, progress: Progress) -> Mapping[str, object]:
+def info(path: Path, *, kind: SceneKind | None = None, console: Console, progress: Progress) -> Mapping[str, object]:
     """Say what the path holds, and what could be done with it."""
     if (path / RESULT_MARK).is_file():
         return _show_result(path, console)
@@ -27,11 +27,12 @@ def info(path: Path, *, console: Console, progress: Progress) -> Mapping[str, ob
         size = f"{path.stat().st_size / 2**20:.1f} MiB"
         show_facts(console, f"{path}: 3D Gaussians", {**_gaussian_facts(gaussians), "file": size})
         return {"path": path, "kind": "gaussians", **_gaussian_record(gaussians)}
-    scene = read_scene(path, progress=progress)
+    scene = read_scene(path, kind=kind, progress=progress)
     show_facts(console, f"{path}: {scene.format}", _scene_facts(scene))
     show_notes(console, scene.notes)
     if scene.kind != "focal_stack":
-        show_next(console, f"hyperfocal reconstruct {path} --dry-run")
+        words = "" if kind is None else f" --kind {kind}"
+        show_next(console, f"hyperfocal reconstruct {path}{words} --dry-run")
     return {
         "path": path,
         "kind": scene.kind,

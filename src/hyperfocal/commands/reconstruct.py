@@ -32,13 +32,14 @@ def reconstruct(
     log: LogKind | None,
     dry_run: bool,
     kind: SceneKind | None,
+    frames: int | None,
     invert_masks: bool,
     console: Console,
     progress: Progress,
 ) -> Mapping[str, object]:
     """Reconstruct the photographs at `path` into the folder `out`, or only say what that would take."""
     refuse_to_replace(out, overwrite=overwrite)  # before reading what may be thousands of photographs
-    scene = read_scene(path, kind=kind, invert_masks=invert_masks, progress=progress)
+    scene = read_scene(path, kind=kind, frames=frames, invert_masks=invert_masks, progress=progress)
     refuse_unsuitable(scene)
     if dry_run:
         plan = _show_plan(scene, config, console)

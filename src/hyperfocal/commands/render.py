@@ -27,6 +27,7 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
         "--fps": arguments.fps,
         "--seconds": arguments.seconds,
         "--size": arguments.size,
+        "--smooth": arguments.smooth,
         "--depth-film": arguments.depth_film,
         "--frames": arguments.frames,
     }
@@ -51,6 +52,7 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
         size=parse_size(arguments.size),
         frames=arguments.frames,
         depth=arguments.depth_film,
+        smooth=arguments.smooth,
     )
     return film(
         arguments.result,
@@ -63,7 +65,7 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
 
 
 def _refuse(words: Mapping[str, object], reason: str) -> None:
-    given = [name for name, value in words.items() if value not in (None, False)]
+    given = [name for name, value in words.items() if value is not None and value is not False]
     if given:
         raise BadInputError(f"{given[0]} {reason}.")
 
@@ -80,6 +82,8 @@ class FilmSettings:
     """Pictures in place of a film."""
     depth: bool = False
     """Depth as well."""
+    smooth: float | None = None
+    """Seconds."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -164,6 +168,7 @@ def _planned(result: Result, settings: FilmSettings, progress: Progress) -> Film
         size=settings.size,
         seconds=settings.seconds,
         fps=settings.fps,
+        smooth=settings.smooth,
         progress=progress,
     )
 

@@ -52,7 +52,12 @@ _POSED: tuple[Callable[[Path], Scene | None], ...] = (
 
 
 def read_scene(
-    path: Path | str, *, kind: SceneKind | None = None, invert_masks: bool = False, progress: Progress = silent
+    path: Path | str,
+    *,
+    kind: SceneKind | None = None,
+    invert_masks: bool = False,
+    frames: int | None = None,
+    progress: Progress = silent,
 ) -> Scene:
     """Return the photographs at `path`, with cameras, points and depth where the source has them.
 
@@ -65,10 +70,12 @@ def read_scene(
             takes a folder for a focal stack only if its photographs leave no doubt. Neither says how cameras are
             stored.
         invert_masks: Masks (not alpha) mark what does not count, in place of what counts.
+        frames: Of a video, how many to take at most; None is 60 to 150, by how far the camera moves.
         progress: Told about every photograph.
 
     Raises:
-        BadInputError: nothing there, nothing readable, or no photographs in any supported form.
+        BadInputError: nothing there, nothing readable, no photographs in any supported form, or `frames` of something
+            that is no video.
         MissingExtraError: reading it needs a package that is not installed.
     """
     if kind not in (None, "photographs", "focal_stack"):
@@ -77,7 +84,7 @@ def read_scene(
     try:
         if not path.exists():
             raise BadInputError(f"{path} does not exist. Give a folder of photographs or a posed scene.")
-        scene = _read(unpacked(path, progress=progress) if is_zip(path) else path, kind, progress)
+        scene = _read(unpacked(path, progress=progress) if is_zip(path) else path, kind, frames, progress)
     except PermissionError as error:
         raise BadInputError(f"{error.filename} may not be read: {error.strerror}. Change its permissions.") from error
     except OSError as error:
@@ -97,13 +104,15 @@ def read_scene(
     return scene
 
 
-def _read(path: Path, kind: SceneKind | None, progress: Progress) -> Scene | None:
+def _read(path: Path, kind: SceneKind | None, frames: int | None, progress: Progress) -> Scene | None:
+    if kind != "focal_stack" and (scene := read_video(path, frames=frames, progress=progress)) is not None:
+        return scene
+    if frames is not None:
+        raise BadInputError(f"{path} is no video, so --frames {frames} has no meaning for it. Leave it out.")
     if kind != "focal_stack":
         for read in _POSED:
             if (scene := read(path)) is not None:
                 return with_depth_beside(scene)
-        if (scene := read_video(path, progress=progress)) is not None:
-            return scene
     scene = read_photographs(path, progress=progress)
     if scene is None:
         return None

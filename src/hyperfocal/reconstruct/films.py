@@ -18,7 +18,19 @@ from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
 from ..export.video import film_writer
 from ..gaussians import Gaussians
-from ..paths import CameraPath, Keyframe, circle_of, framed, orbit, sample, spiral, swing, through, up_direction
+from ..paths import (
+    CameraPath,
+    Keyframe,
+    circle_of,
+    framed,
+    orbit,
+    sample,
+    smoothed,
+    spiral,
+    swing,
+    through,
+    up_direction,
+)
 from ..progress import Progress, silent
 from ..rendering import Rendering
 from ..scene import Scene
@@ -29,6 +41,7 @@ from .pictures import DepthRange, depth_picture
 
 FRAMES_MARK = "path.json"  # a folder of frames has one: the camera of every frame
 SECONDS, FPS = 8.0, 30.0
+SMOOTH_S = 0.4  # in film time: shaking hands are gone, and a round in eight seconds shrinks by 0.2 %
 PATHS = ("orbit", "swing", "spiral", "interpolate")
 WIDEST_GAP_DEG = 120.0  # of an orbit without photographs, beyond which a note says so
 _LOOKS = 12  # frames that are rendered small to find the depths that a film shows
@@ -55,6 +68,7 @@ def plan_film(
     size: tuple[int, int] | None = None,
     seconds: float | None = None,
     fps: float | None = None,
+    smooth: float | None = None,
     progress: Progress = silent,
 ) -> Film:
     """Return the cameras of a film.
@@ -67,6 +81,8 @@ def plan_film(
         size: Width and height in pixels, even.
         seconds: Duration; None is what the file says, else 8.
         fps: Frames a second; None is what the file says, else 30.
+        smooth: Seconds of film over which jitter of the photographs' cameras is smoothed, for "interpolate"; 0 meets
+            every camera, None is 0.4.
         progress: Told of the views that are looked at, for a spiral.
 
     Raises:
@@ -76,6 +92,8 @@ def plan_film(
     for name, value in (("seconds", seconds), ("fps", fps)):
         if value is not None and not value > 0:
             raise BadInputError(f"--{name} is {value:g}; a film needs more than 0.")
+    if smooth is not None and not (path == "interpolate" and 0 <= smooth < math.inf):
+        raise BadInputError(f"--smooth is {smooth:g}; it belongs to --path interpolate, in seconds, 0 or more.")
     if path not in PATHS:
         return _from_file(Path(path), size, seconds, fps)
     views = scene.posed_views
@@ -89,7 +107,8 @@ def plan_film(
     up = up_direction(cameras) if scene.up is None else torch.tensor(scene.up)
     try:
         if path == "interpolate":
-            return Film(through(cameras, count), fps)
+            sigma = (SMOOTH_S if smooth is None else smooth) * (len(photographs) - 1) / seconds
+            return Film(through(smoothed(cameras, sigma), count), fps)
         if path == "spiral":
             depth = _subject_depth(gaussians, cameras, progress)
             return Film(spiral(cameras, count, focus_depth=depth, up=up), fps)
