@@ -20,7 +20,15 @@ from . import __version__
 from .bench.config import BenchConfig
 from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, SourceKind, Talk
 from .commands.display import Output, say, screen
-from .errors import BadInputError, HyperfocalError, StoppedError
+from .errors import (
+    LESS_MEMORY,
+    BadInputError,
+    HyperfocalError,
+    OutOfMemoryError,
+    StoppedError,
+    is_out_of_memory,
+    out_of_memory,
+)
 from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 from .sfm.config import Capture
@@ -133,9 +141,9 @@ def main(argv: Sequence[str] | None = None) -> int:
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         return 141
     except Exception as error:
-        if _is_out_of_memory(error):
-            errors.print("Error: the machine ran out of memory. Choose a smaller --long-side or --max-gaussians.")
-            return 2
+        if is_out_of_memory(error):
+            say(errors, f"Error: {out_of_memory(error, LESS_MEMORY)}", "red")
+            return OutOfMemoryError.exit_code
         errors.print_exception()
         say(errors, "This is a bug in hyperfocal. Please report it with these lines and what `hyperfocal doctor` says.")
         return 1
@@ -297,8 +305,3 @@ def _default_out(photographs: Path) -> Path:
     if (mimetypes.guess_type(place.name)[0] or "").startswith("video/"):
         return Path(f"{place.stem}_result")
     return Path(f"{place.parent.name if place.is_file() else place.name}_result")
-
-
-def _is_out_of_memory(error: Exception) -> bool:
-    # torch says it with a RuntimeError of its allocator.
-    return isinstance(error, MemoryError) or (isinstance(error, RuntimeError) and "can't allocate memory" in str(error))

@@ -6,6 +6,12 @@ A message is one paragraph: the file, what was got, what was expected, and the r
 from importlib import import_module
 
 
+LESS_MEMORY = (
+    "Say with --memory how much there is, such as --memory 4GB, or choose a smaller --long-side or --max-gaussians; "
+    "nothing was left half-written."
+)
+
+
 class HyperfocalError(Exception):
     """A user's mistake or an unusable input: shown as one paragraph, never as a traceback."""
 
@@ -28,6 +34,10 @@ class StoppedError(HyperfocalError):
     exit_code = 130
 
 
+class OutOfMemoryError(HyperfocalError, MemoryError):
+    """The machine has not the memory that the work needs (exit code 2); the message names what would need less."""
+
+
 class MissingExtraError(HyperfocalError, ImportError):
     """An optional dependency is not installed (exit code 2); the message names the extra."""
 
@@ -46,3 +56,30 @@ def missing_extra(package: str, extra: str) -> MissingExtraError:
     return MissingExtraError(
         f"This needs the package {package}, which is not installed: pip install 'hyperfocal[{extra}]'"
     )
+
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Return whether an error says that memory ran out: Python's, torch's on either device, or the core's."""
+    if isinstance(error, MemoryError):  # of the core, std::bad_alloc arrives as one, too
+        return True
+    # torch's own type is known by its name, so that nothing has to load torch to ask.
+    if any(kind.__name__ == "OutOfMemoryError" for kind in type(error).__mro__):
+        return True
+    words = str(error)
+    return isinstance(error, RuntimeError) and any(sign in words for sign in _OUT_OF_MEMORY)
+
+
+def out_of_memory(error: BaseException, remedy: str) -> OutOfMemoryError:
+    """Return the error to show in place of one for which `is_out_of_memory` holds."""
+    where = "the GPU" if "CUDA" in str(error) else "the machine"
+    return OutOfMemoryError(f"The memory of {where} is full. {remedy}")
+
+
+# torch's allocator on the CPU and OpenCV say it in words only.
+_OUT_OF_MEMORY = (
+    "can't allocate memory",
+    "not enough memory",
+    "CUDA out of memory",
+    "Failed to allocate",
+    "std::bad_alloc",
+)

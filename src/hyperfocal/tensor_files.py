@@ -8,11 +8,11 @@ from pathlib import Path
 from typing import Any
 
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save
+from safetensors.torch import save_file
 from torch import Tensor
 
 from .errors import BadInputError
-from .files import write_bytes
+from .files import replacing
 
 
 def write_tensors(path: Path, kind: str, version: int, tensors: dict[str, Tensor], plain: dict[str, Any]) -> None:
@@ -29,7 +29,11 @@ def write_tensors(path: Path, kind: str, version: int, tensors: dict[str, Tensor
         BadInputError: the folder is missing, read-only or full.
     """
     header = {"format": kind, "version": str(version), "plain": json.dumps(plain)}
-    write_bytes(path, save({name: tensor.contiguous() for name, tensor in tensors.items()}, header))
+    with replacing(path) as temporary:  # straight to the file: as bytes first, all would be in memory twice more
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, header)
+        except SafetensorError as error:  # how it says that the disk is full
+            raise OSError(str(error)) from error
 
 
 def read_tensors(path: Path, kind: str, version: int, *, remedy: str) -> tuple[dict[str, Tensor], dict[str, Any]]:

@@ -16,6 +16,7 @@ from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
 from ..reconstruct.job import refuse_unsuitable
 from ..reconstruct.listeners import LogKind, open_log
+from ..reconstruct.memory_limit import within_memory
 from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
@@ -42,6 +43,8 @@ def reconstruct(
     scene = read_scene(path, kind=kind, frames=frames, invert_masks=invert_masks, progress=progress)
     refuse_unsuitable(scene)
     if dry_run:
+        config, notes = within_memory(scene, config)
+        scene = scene.with_notes(*notes)
         plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
         return plan

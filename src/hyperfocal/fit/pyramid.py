@@ -1,5 +1,6 @@
 """Photographs at the sizes that a fit uses, shrunk once and kept."""
 
+import math
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -40,8 +41,8 @@ def shrunk(photograph: Photograph, factor: int) -> Photograph:
 class PhotographStore:
     """The photographs of a fit at the sizes that it uses; each size is made when it is first asked for.
 
-    Pixels are kept in 8 bits unless asked otherwise (a quarter of the memory; photographs have no more), and on disk if
-    `folder` is given, where the system holds as much of them in memory as it can spare.
+    Pixels are kept in 8 bits unless asked otherwise (a quarter of the memory; photographs have no more), and in files
+    in `folder` if that is given, which are read as they are needed: they are no memory of this process.
     """
 
     def __init__(
@@ -93,28 +94,47 @@ class PhotographStore:
                 )
             image = (255 * image).round().clamp(0, 255).to(torch.uint8)
         if self._folder is not None:
-            image = _on_disk(image, self._folder / name)
+            image = _OnDisk.written(image, self._folder / name)
         # Most photographs are valid everywhere: nothing needs to be kept to say so.
         valid = None if bool(photograph.valid.all()) else photograph.valid
         return _Kept(photograph.name, image, valid, photograph.camera)
 
 
 @dataclass(frozen=True)
+class _OnDisk:
+    """Pixels in a file, which is mapped only while somebody looks: pages that stay mapped count as the process's."""
+
+    path: Path
+    shape: tuple[int, ...]
+    dtype: torch.dtype
+
+    @classmethod
+    def written(cls, image: Tensor, path: Path) -> "_OnDisk":
+        try:
+            image.contiguous().numpy().tofile(path)
+        except OSError as error:
+            raise BadInputError(
+                f"The photographs of the fit could not be kept in {path.parent}: {error.strerror or error}. Free some "
+                "space, choose another --out, or allow more --memory."
+            ) from error
+        return cls(path, tuple(image.shape), image.dtype)
+
+    def read(self) -> Tensor:
+        """Return the pixels; the file stays mapped as long as they are in use. Not to be written to."""
+        size = math.prod(self.shape)
+        return torch.from_file(str(self.path), shared=False, size=size, dtype=self.dtype).view(self.shape)
+
+
+@dataclass(frozen=True)
 class _Kept:
     name: str
-    image: Tensor
+    image: Tensor | _OnDisk
     valid: Mask | None
     camera: Camera
 
     def unpacked(self) -> Photograph:
-        image = self.image
+        image = self.image if isinstance(self.image, Tensor) else self.image.read()
         if image.dtype == torch.uint8:
             image = empty(*image.shape).copy_(image).div_(255)
         valid = torch.ones(image.shape[:2], dtype=torch.bool) if self.valid is None else self.valid
         return Photograph(self.name, image, valid, self.camera)
-
-
-def _on_disk(image: Tensor, path: Path) -> Tensor:
-    """Return a tensor that reads the pixels from a file as they are needed."""
-    stored = torch.from_file(str(path), shared=True, size=image.numel(), dtype=image.dtype)
-    return stored.view(image.shape).copy_(image)

@@ -5,6 +5,7 @@ from typing import Literal, TypeAlias
 
 from ..fit.config import FitConfig, McmcConfig
 from ..sfm.config import Capture, SfmConfig
+from .memory import parse_memory
 
 Preset: TypeAlias = Literal[
     "default",  # for keeping: about four minutes on two cores
@@ -25,6 +26,11 @@ class ReconstructConfig:
     """Steps between two saves of the fit, from which --resume goes on after an interruption; 0 saves none."""
     report_views: int = 8
     """Most views that the report shows in pictures."""
+    memory: str | None = None
+    """Most memory for the whole job, such as 4GB or 800MiB: what costs least time is chosen to stay below, or it is
+    said at once what would."""
+    photographs_on_disk: bool = False
+    """Keep the photographs of the fit in files, in 8 bits, and read them as they are needed."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """How the cameras are found."""
     fit: FitConfig = field(default_factory=FitConfig)
@@ -37,6 +43,8 @@ class ReconstructConfig:
             raise ValueError(f"`long_side` must be at least 16 pixels, got {self.long_side}.")
         if self.checkpoint_every < 0:
             raise ValueError(f"`checkpoint_every` must not be negative, got {self.checkpoint_every}.")
+        if self.memory is not None:
+            parse_memory(self.memory)
         if self.report_views < 1:
             raise ValueError(f"`report_views` must be at least 1, got {self.report_views}.")
 

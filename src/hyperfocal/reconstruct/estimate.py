@@ -12,6 +12,7 @@ from ..fit.schedules import shrink_factor
 from ..gaussians import from_points
 from ..scene import Photograph, Scene, split_views
 from .config import ReconstructConfig
+from .memory_limit import peak_mib
 from .photo_size import photo_size
 
 # Rough figures of two cores of a desktop processor of 2025; they only have to give the right order of magnitude.
@@ -20,11 +21,6 @@ SFM_S_PER_PAIR = 0.04  # matching
 SFM_S_PER_PHOTOGRAPH = 0.3  # placing
 MOST_PAIRS_PER_PHOTOGRAPH = 30  # in large sets, where only similar photographs are compared
 POINTS_PER_PHOTOGRAPH = 300  # that structure from motion finds
-BASE_MIB = 600  # python, torch, the libraries, and what decoding a photograph takes
-BYTES_PER_PIXEL = {"uint8": 3 + 1, "float32": 3 * 4 + 1}  # colours and the valid mask
-PYRAMID_FACTOR = 1 + 1 / 4 + 1 / 16  # photographs are kept at their smaller sizes too
-COPIES_OF_GAUSSIANS = 16  # values, gradients, moments of Adam, all twice while density control acts; rendering
-FLOATS_PER_GAUSSIAN = 59  # at the highest degree of colour
 
 SAMPLES = ((10_000, 128), (40_000, 128), (10_000, 320))  # (Gaussians, pixels of a square picture's side)
 WARM_UP, MEASURED = 3, 6  # steps
@@ -78,14 +74,12 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views), stored, config)}
     seconds["fit"] = sum(cost.seconds(count, area) for count, area in _course(config.fit, start, most, pixels))
     seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
-    photographs = len(training) * pixels * BYTES_PER_PIXEL[config.fit.photographs] * PYRAMID_FACTOR
-    gaussians = most * FLOATS_PER_GAUSSIAN * 4 * COPIES_OF_GAUSSIANS
     return Costs(
         stored_px=stored,
         fitted_px=fitted,
         gaussians=(start, most),
         seconds=seconds,
-        memory_mib=BASE_MIB + (photographs + gaussians) / 2**20,
+        memory_mib=peak_mib(scene, config),
         basis=(
             f"A step at full size was measured here on small fits: {1e3 * cost.fixed_s:.1f} ms, and "
             f"{1e8 * cost.per_gaussian_s:.1f} ms for 100,000 Gaussians and {1e9 * cost.per_pixel_s:.1f} ms for a "

@@ -25,6 +25,8 @@ from .folder import SPARE_BYTES, new_folder, refuse_to_replace
 from .interrupt import noticing_interrupts
 from .listeners import Log, heard
 from .machine import describe_machine, peak_memory_mib
+from .memory_limit import within_memory
+from .photograph_folder import photograph_folder
 from .result import Result, write_result
 from .scores import CurvePoint
 from .unfinished import Start, Unfinished, unfinished
@@ -68,8 +70,11 @@ def reconstruct(
     """
     config = config or ReconstructConfig()
     refuse_unsuitable(scene)
+    config, notes = within_memory(scene, config)
+    scene = scene.with_notes(*notes)
     if out is None:
-        return _reconstructed(scene, config, None, log, progress)
+        with photograph_folder(config, None) as kept:
+            return _reconstructed(scene, config, None, kept, log, progress)
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
@@ -77,7 +82,8 @@ def reconstruct(
         unfinished(Path(out), resume=resume, overwrite=overwrite) as work,
         new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder,
     ):
-        result = _reconstructed(scene, config, work, log, progress)
+        with photograph_folder(config, Path(out)) as kept:
+            result = _reconstructed(scene, config, work, kept, log, progress)
         progress("writing the result", 0, 1)
         write_result(folder, result)
         progress("writing the result", 1, 1)
@@ -103,7 +109,12 @@ def refuse_unsuitable(scene: Scene) -> None:
 
 
 def _reconstructed(
-    scene: Scene, config: ReconstructConfig, work: Unfinished | None, log: Log | None, progress: Progress
+    scene: Scene,
+    config: ReconstructConfig,
+    work: Unfinished | None,
+    kept: Path | None,
+    log: Log | None,
+    progress: Progress,
 ) -> Result:
     if work is not None and work.can_go_on:
         start = work.start(scene, config)
@@ -114,7 +125,8 @@ def _reconstructed(
     scene, seen, seconds = start.scene, start.seen, dict(start.seconds)
     training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Photographs"):
-        photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=config.fit.photographs)
+        bits = "uint8" if config.photographs_on_disk else config.fit.photographs
+        photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=bits, folder=kept)
         release_memory()  # decoding leaves holes in the heap, of several times what is kept
     shown = [] if log is None else _loaded((held_out or training)[:LOGGED_VIEWS], config.long_side, progress)
     hear = partial(heard, log=log, views=tuple(shown))

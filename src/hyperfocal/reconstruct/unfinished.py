@@ -21,7 +21,7 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..distortion import Distortion
-from ..errors import BadInputError, HyperfocalError, StoppedError
+from ..errors import LESS_MEMORY, BadInputError, HyperfocalError, StoppedError, is_out_of_memory, out_of_memory
 from ..files import write_text
 from ..fit import Checkpoint, read_checkpoint, write_checkpoint
 from ..scene import PointCloud, Scene, View
@@ -91,10 +91,11 @@ class Unfinished:
             BadInputError: others are asked for, or a file is damaged.
         """
         kept = read_config(self.folder / CONFIG_FILE, config)
-        if kept != config:
+        was, now = _deciding(kept), _deciding(config)
+        if was != now:
             raise BadInputError(
                 f"The unfinished reconstruction in {self.folder} was started with other settings "
-                f"({_first_difference(kept, config)}). Repeat the command that it was started with and add --resume, "
+                f"({_first_difference(was, now)}). Repeat the command that it was started with and add --resume, "
                 "or start anew with --overwrite."
             )
         return _read(self.folder / START_FILE, scene)
@@ -142,10 +143,15 @@ def unfinished(result: Path, *, resume: bool, overwrite: bool) -> Iterator[Unfin
     remove_leftovers(work.folder, ".*.part*")
     try:
         yield work
-    except HyperfocalError as error:
-        if (work.folder / FIT_FILE).is_file() and not isinstance(error, StoppedError):
-            error.args = (f"{error} The fit is kept in {work.folder}: repeat the command with --resume.",)
-        raise
+    except Exception as error:
+        found = is_out_of_memory(error) and not isinstance(error, HyperfocalError)
+        told = out_of_memory(error, LESS_MEMORY) if found else error
+        has_fit = (work.folder / FIT_FILE).is_file()
+        if has_fit and isinstance(told, HyperfocalError) and not isinstance(told, StoppedError):
+            told.args = (f"{told} The fit is kept in {work.folder}: repeat the command with --resume.",)
+        if told is error:
+            raise
+        raise told from error
     finally:
         if not work.can_go_on:
             work.remove()  # of no use
@@ -221,6 +227,13 @@ def _camera(tensors: dict[str, Tensor], i: int) -> Camera:
 
 def _distortion(plain: dict[str, Any] | None) -> Distortion | None:
     return None if plain is None else Distortion(plain["model"], tuple(map(float, plain["coefficients"])))
+
+
+def _deciding(config: ReconstructConfig) -> ReconstructConfig:
+    """Return the settings without those that decide only how much memory is used: a fit may go on with less of it."""
+    fit = replace(config.fit, photographs="float32", moments="float32")
+    sfm = replace(config.sfm, threads=None)
+    return replace(config, memory=None, photographs_on_disk=False, report_views=1, fit=fit, sfm=sfm)
 
 
 def _first_difference(kept: object, asked: object, key: str = "") -> str:
