@@ -42,7 +42,8 @@ CONFIGS: dict[str, dict[str, Any]] = {
     "mcmc": {"densify": McmcConfig(cap=400, interval=10)},
     "classic": {"densify": ClassicConfig(cap=400, interval=10)},
     "half the memory": {"densify": McmcConfig(cap=400, interval=10), "moments": "bfloat16"},
-    "exposure and pose": {"capture": CaptureConfig(exposure=True, pose=True)},
+    "exposure and pose": {"capture": CaptureConfig(exposure="affine", pose=True)},
+    "bilateral grid": {"capture": CaptureConfig(exposure="grid", exposure_rate=1e-2)},
 }
 
 
@@ -133,5 +134,5 @@ def test_another_version_is_refused(stopped: Checkpoint, tmp_path: Path, monkeyp
     monkeypatch.setattr(sys.modules["hyperfocal.fit.checkpoint"], "VERSION", 99)
     write_checkpoint(tmp_path / "fit", stopped)
     monkeypatch.undo()
-    with pytest.raises(BadInputError, match="version 99; expected 'hyperfocal fit' of version 1"):
+    with pytest.raises(BadInputError, match="version 99; expected 'hyperfocal fit' of version 2"):
         read_checkpoint(tmp_path / "fit")

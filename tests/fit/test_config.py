@@ -5,7 +5,7 @@ import sys
 
 import pytest
 
-from hyperfocal.fit import ClassicConfig, FitConfig, InitialConfig, LearningRates, McmcConfig
+from hyperfocal.fit import CaptureConfig, ClassicConfig, FitConfig, InitialConfig, LearningRates, McmcConfig
 from hyperfocal.fit.schedules import means_rate, sh_degree, shrink_factor
 
 
@@ -30,6 +30,8 @@ def test_the_configuration_loads_no_torch() -> None:
         (lambda: McmcConfig(cap=0), "cap"),
         (lambda: McmcConfig(stop=0.1), "stop"),
         (lambda: McmcConfig(noise=-1.0), "noise"),
+        (lambda: CaptureConfig(grid=(8, 1, 4)), "grid"),
+        (lambda: CaptureConfig(grid_smoothness=-1.0), "grid_smoothness"),
         (lambda: ClassicConfig(interval=0), "interval"),
         (lambda: ClassicConfig(gradient_threshold=0.0), "gradient_threshold"),
     ],

@@ -45,7 +45,7 @@ def test_photographs_of_changing_exposure_are_explained_by_exposures() -> None:
     photographs = tuple(
         replace(p, image=(p.image * gain).clamp(0, 1)) for p, gain in zip(photographs_of(world()), gains, strict=True)
     )
-    config = small(240, background="black", capture=CaptureConfig(exposure=True, exposure_rate=1e-2))
+    config = small(240, background="black", capture=CaptureConfig(exposure="affine", exposure_rate=1e-2))
     plain = losses(fit(photographs, world(), replace(config, capture=CaptureConfig())))
     step = last(fit(photographs, world(), config))
     with_exposure = losses(fit(photographs, world(), config))

@@ -8,7 +8,8 @@ import torch
 from hyperfocal.camera import project
 from hyperfocal.errors import NothingUsableError
 from hyperfocal.fit import FitConfig, InitialConfig, initialize_gaussians, with_random_points
-from hyperfocal.fit.initialize import distance_to_subject, neighbour_distances
+from hyperfocal.fit.extent import distance_to_subject
+from hyperfocal.fit.initialize import neighbour_distances
 from hyperfocal.scene import PointCloud, Scene, View
 from scenes import ring_of_cameras
 

@@ -95,6 +95,16 @@ def test_the_kind_chooses_among_configs() -> None:
     assert config.fit.densify == ClassicConfig(cap=5)
 
 
+@pytest.mark.parametrize(
+    ("written", "exposure"),
+    [("true", "affine"), ("false", "off"), ("off", "off"), ("'off'", "off"), ("affine", "affine"), ("grid", "grid")],
+)
+def test_exposure_is_read_as_files_of_any_version_say_it(tmp_path: Path, written: str, exposure: str) -> None:
+    path = tmp_path / "config.yaml"
+    path.write_text(f"fit: {{capture: {{exposure: {written}}}}}")
+    assert read_config(path, ReconstructConfig()).fit.capture.exposure == exposure
+
+
 def test_an_empty_file_changes_nothing(tmp_path: Path) -> None:
     path = tmp_path / "config.yaml"
     path.write_text("")
@@ -117,6 +127,7 @@ def test_numbers_may_be_written_in_any_usual_way(tmp_path: Path, written: str) -
         ("number: many", "`number` should be a number, got 'many'."),
         ("maybe: [1]", r"`maybe` should be a whole number or null, got \[1\]."),
         ("choice: middle", "`choice` should be near or far, got 'middle'."),
+        ("choice: no", "`choice` should be near or far, got false."),
         ("switch: 1", "`switch` should be true or false, got 1."),
         ("pair: [1]", "`pair` should be a list of 2 values, got 1."),
         ("table: [[0.5, x]]", r"`table\[0\]\[1\]` should be a whole number, got 'x'."),

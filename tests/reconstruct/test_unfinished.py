@@ -23,7 +23,7 @@ STEPS = 60
 CONFIG = ReconstructConfig(
     eval_every=6,
     checkpoint_every=5,
-    fit=FitConfig(steps=STEPS, densify=McmcConfig(cap=250, interval=10), capture=CaptureConfig(exposure=True)),
+    fit=FitConfig(steps=STEPS, densify=McmcConfig(cap=250, interval=10), capture=CaptureConfig(exposure="affine")),
 )
 KILLS = 30
 

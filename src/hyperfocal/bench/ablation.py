@@ -24,9 +24,13 @@ from .quality import EVAL_EVERY, SEEDS, STANDSTILL, data_folder, held_out_photog
 
 CHANGES: dict[str, dict[str, object]] = {
     "base": {},
-    "exposure": {"capture": CaptureConfig(exposure=True)},
+    "exposure": {"capture": CaptureConfig(exposure="affine")},
+    "exposure_faster": {"capture": CaptureConfig(exposure="affine", exposure_rate=1e-2)},
+    "grid": {"capture": CaptureConfig(exposure="grid")},
+    "grid_faster": {"capture": CaptureConfig(exposure="grid", exposure_rate=1e-2)},
+    "grid_freer": {"capture": CaptureConfig(exposure="grid", exposure_rate=1e-2, grid_smoothness=0.1)},
     "pose": {"capture": CaptureConfig(pose=True)},
-    "exposure_and_pose": {"capture": CaptureConfig(exposure=True, pose=True)},
+    "exposure_and_pose": {"capture": CaptureConfig(exposure="affine", pose=True)},
     "classic": {"densify": ClassicConfig(cap=40_000)},
     "black_background": {"background": "black"},
     "no_opacity_regulariser": {"densify": McmcConfig(cap=40_000, opacity_weight=0.0)},
@@ -40,7 +44,7 @@ ADJUSTING = FitConfig(
     background="black",
     learning_rates=STANDSTILL,
     densify=McmcConfig(cap=1, start=1.0, grow_until=1.0, stop=1.0, noise=0.0, opacity_weight=0.0, scale_weight=0.0),
-    capture=CaptureConfig(exposure=True, pose=True, exposure_rate=5e-3, pose_rate=5e-4),
+    capture=CaptureConfig(exposure="affine", pose=True, exposure_rate=5e-3, pose_rate=5e-4),
 )
 
 

@@ -1,4 +1,4 @@
-"""What is fitted for each photograph beside the Gaussians: its exposure and a correction of its pose."""
+"""What is fitted for each photograph beside the Gaussians: its colours and a correction of its pose."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -10,6 +10,7 @@ from ..camera import Camera
 from ..native.adam import adam_step_
 from ..shapes import Image
 from ..transforms import rigid, rotation_from_quaternion
+from . import bilateral_grid
 from .config import CaptureConfig
 
 
@@ -21,6 +22,8 @@ class CaptureParameters:
     """[A - 1 | b] of the colour A c + b that the photograph shows of a colour c."""
     pose: Float[Tensor, "v 6"]
     """Turn (axis times angle, where it is small) and shift (scene units) of the camera, after its world_to_camera."""
+    grid: Float[Tensor, "v 3 4 luma rows columns"]
+    """[A - 1 | b] as of `exposure`, at the nodes of a bilateral grid; no nodes where none is fitted."""
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -41,13 +44,26 @@ class TrainableCapture:
     """Steps that each photograph has had."""
 
 
-def as_captured(count: int) -> TrainableCapture:
-    """Return the parameters of `count` photographs taken as they came."""
+def as_captured(count: int, config: CaptureConfig | None = None) -> TrainableCapture:
+    """Return the parameters of `count` photographs taken as they came; None is the default config."""
+    nodes = grid_nodes(config or CaptureConfig())
 
     def zeros() -> CaptureParameters:
-        return CaptureParameters(torch.zeros(count, 3, 4), torch.zeros(count, 6))
+        return CaptureParameters(torch.zeros(count, 3, 4), torch.zeros(count, 6), torch.zeros(count, 3, 4, *nodes))
 
     return TrainableCapture(zeros(), zeros(), zeros(), torch.zeros(count, dtype=torch.int64))
+
+
+def grid_nodes(config: CaptureConfig) -> tuple[int, int, int]:
+    """Return the nodes of `CaptureParameters.grid` along luma, y and x."""
+    columns, rows, luma = config.grid
+    return (luma, rows, columns) if config.exposure == "grid" else (0, 0, 0)
+
+
+def fitted(config: CaptureConfig) -> tuple[str, ...]:
+    """Return the fields of `CaptureParameters` that are fitted."""
+    colours = {"off": (), "affine": ("exposure",), "grid": ("grid",)}[config.exposure]
+    return (*colours, "pose") if config.pose else colours
 
 
 def corrected_camera(camera: Camera, pose: Float[Tensor, "6"]) -> Camera:
@@ -60,6 +76,25 @@ def corrected_camera(camera: Camera, pose: Float[Tensor, "6"]) -> Camera:
 def exposed(color: Image, exposure: Float[Tensor, "3 4"]) -> Image:
     """Return colours as a photograph with a row of `CaptureParameters.exposure` shows them."""
     return color + color @ exposure[:, :3].T + exposure[:, 3]
+
+
+def as_photographed(color: Image, row: dict[str, Tensor]) -> Image:
+    """Return colours as a photograph shows them, whose row of the fitted `CaptureParameters` is given by field."""
+    if "exposure" in row:
+        color = exposed(color, row["exposure"])
+    return bilateral_grid.sliced(color, row["grid"]) if "grid" in row else color
+
+
+def regularizers(row: dict[str, Tensor], config: CaptureConfig) -> dict[str, Float[Tensor, ""]]:
+    """Return the weighted terms of the loss, by name, about one photograph's row of the fitted parameters."""
+    terms: dict[str, Tensor] = {}
+    if "exposure" in row:
+        terms["exposure"] = config.exposure_weight * row["exposure"].square().sum()
+    if "grid" in row:
+        # The mean over nodes: a grid that is the same everywhere costs what that exposure costs.
+        terms["exposure"] = config.exposure_weight * row["grid"].square().sum((0, 1)).mean()
+        terms["grid"] = config.grid_smoothness * bilateral_grid.roughness(row["grid"])
+    return terms
 
 
 def step_(
@@ -89,6 +124,7 @@ def step_(
     turn, shift = config.pose_rate * fall, config.pose_rate * fall * extent
     rates: dict[str, float | Tensor] = {
         "exposure": config.exposure_rate * fall,
+        "grid": config.exposure_rate * fall,
         "pose": torch.tensor([turn] * 3 + [shift] * 3),
     }
     values, first, second = state.values.tensors(), state.first.tensors(), state.second.tensors()

@@ -16,7 +16,7 @@ from ..tensor_files import read_tensors, write_tensors
 from .capture import CaptureParameters, TrainableCapture
 from .parameters import Parameters, Trainable
 
-FORMAT, VERSION = "hyperfocal fit", 1
+FORMAT, VERSION = "hyperfocal fit", 2
 
 
 @dataclass(frozen=True)

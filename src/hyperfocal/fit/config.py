@@ -146,19 +146,33 @@ class ClassicConfig:
 class CaptureConfig:
     """What is fitted for each photograph beside the Gaussians."""
 
-    exposure: bool = False
-    """Fit an affine change of colour for each photograph: for automatic exposure and white balance."""
+    exposure: Literal["off", "affine", "grid"] = "off"
+    """Fit a change of colour for each photograph. affine: one for the whole picture, for automatic exposure and white
+    balance. grid: one that depends on the place in it and on brightness (a bilateral grid), for what cameras and phones
+    do beyond that: vignettes, tone curves, local tone mapping."""
+    grid: tuple[int, int, int] = (8, 8, 4)
+    """Nodes of a bilateral grid along x, y and luma. Half of the 16 x 16 x 8 of Wang et al. 2024 each way: shading and
+    tone curves are smooth, few photographs determine few numbers, and a step costs half as much."""
     pose: bool = False
     """Correct the camera poses."""
     exposure_rate: float = 1e-3
-    """Adam's step size of exposures at the first step; falls to a hundredth, as that of poses does."""
+    """Adam's step size of exposures, affine or grid, at the first step; falls to a hundredth, as that of poses does."""
     exposure_weight: float = 0.1
     """Weight of the squared change of colour in the loss: what all photographs share belongs to the Gaussians."""
+    grid_smoothness: float = 1.0
+    """Weight of the squared differences of neighbouring nodes of a grid in the loss (total variation), about that of
+    Wang et al. 2024."""
     pose_rate: float = 1e-4
     """Adam's step size of poses at the first step: radians, and shifts in units of the scene's extent."""
 
     def __post_init__(self) -> None:
-        for name in ("exposure_rate", "exposure_weight", "pose_rate"):
+        known = ("off", "affine", "grid")
+        _require(self.exposure in known, f"`exposure` must be one of {', '.join(known)}, got {self.exposure!r}.")
+        _require(
+            len(self.grid) == 3 and min(self.grid) >= 1 and min(self.grid[:2]) >= 2,
+            f"`grid` must be at least 2 nodes along x and y, and 1 of luma, got {self.grid}.",
+        )
+        for name in ("exposure_rate", "exposure_weight", "grid_smoothness", "pose_rate"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative, got {getattr(self, name)}.")
 
 

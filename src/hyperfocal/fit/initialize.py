@@ -7,11 +7,11 @@ from jaxtyping import Float
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from ..camera import Camera
 from ..errors import NothingUsableError
 from ..gaussians import Gaussians, from_points
 from ..scene import PointCloud, Scene
 from .config import FitConfig
+from .extent import distance_to_subject
 
 _NEIGHBOURS = 3
 
@@ -81,23 +81,3 @@ def with_random_points(scene: Scene, count: int, seed: int = 0) -> Scene:
     note = f"The scene has no points: the fit starts from {count:,} random ones in the cameras' view."
     points = PointCloud(positions, torch.full((len(positions), 3), 0.5))
     return Scene(**{**vars(scene), "points": points}).with_notes(note)
-
-
-def distance_to_subject(cameras: list[Camera]) -> float:
-    """Return the median distance of the cameras to the point nearest to all their viewing axes.
-
-    Where the axes do not meet in front of the cameras (parallel views, one camera) it is at least the largest distance
-    between a camera and their mean; 1 when there is only one place.
-    """
-    centers = torch.stack([camera.centers() for camera in cameras]).double()
-    forward = torch.stack([camera.world_to_camera[2, :3] for camera in cameras]).double()
-    spread = float((centers - centers.mean(0)).norm(dim=1).max())
-    if spread == 0:
-        return 1.0
-    # Least squares of the distances to the axes; the small ridge keeps parallel axes from meeting at infinity.
-    across = torch.eye(3, dtype=torch.float64) - forward.unsqueeze(2) * forward.unsqueeze(1)
-    ridge = 1e-3 * len(cameras) * torch.eye(3, dtype=torch.float64)
-    towards = (across @ centers.unsqueeze(2)).sum(0) + ridge @ (centers.mean(0) + spread * forward.mean(0)).unsqueeze(1)
-    meeting = torch.linalg.solve(across.sum(0) + ridge, towards).squeeze(1)
-    ahead = ((meeting - centers) * forward).sum(1)
-    return max(spread, float(ahead.median()))

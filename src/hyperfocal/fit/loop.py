@@ -9,7 +9,6 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..camera import Camera
 from ..color import ColorSpace
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
@@ -21,6 +20,7 @@ from . import capture, optimizer, schedules
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
+from .extent import scene_extent
 from .objective import loss_terms
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
@@ -122,7 +122,7 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         color_space=start.color_space,
         extent=scene_extent(photographs.cameras, start),
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
-        capture=capture.as_captured(len(photographs)),
+        capture=capture.as_captured(len(photographs), config.capture),
         memory={},
         order=torch.zeros(0, dtype=torch.int64),
         random_state=torch.Generator().manual_seed(config.seed).get_state(),
@@ -142,18 +142,12 @@ def _check_resumable(checkpoint: Checkpoint, photographs: PhotographStore, confi
             f"The fit to go on with is one of {checkpoint.steps:,} steps, got a configuration of {config.steps:,}: "
             "rates and schedules depend on it. Use the configuration that it was started with, or start anew."
         )
-
-
-def scene_extent(cameras: Sequence[Camera], gaussians: Gaussians) -> float:
-    """Return the size of the scene, the unit of the positions' learning rate and of density control.
-
-    1.1 times the largest distance of a camera from their mean (Kerbl et al. 2023). Cameras in a short row far from
-    their subject would make that far too small: it is at least half the median distance from cameras to Gaussians.
-    """
-    centers = torch.stack([camera.centers() for camera in cameras])
-    around = 1.1 * float((centers - centers.mean(0)).norm(dim=1).max())
-    away = 0.5 * float((gaussians.means - centers.mean(0)).norm(dim=1).median())
-    return max(around, away)
+    nodes, expected = tuple(checkpoint.capture.values.grid.shape[3:]), capture.grid_nodes(config.capture)
+    if nodes != expected:
+        raise BadInputError(
+            f"The fit to go on with has bilateral grids of {nodes} nodes (luma, y, x; 0 is none), got a configuration "
+            f"of {expected}. Use the configuration that it was started with, or start anew."
+        )
 
 
 def _photographs(
@@ -195,9 +189,9 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
-        photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
         means_rate = run.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
+            photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
             terms, gradients, seen = _differentiate(state.values, captured, which, photograph, index, run, threads)
             optimizer.step_(
                 state,
@@ -207,8 +201,8 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
                 means_rate=means_rate,
                 threads=threads,
             )
-            share, fitted = index / steps, config.capture
-            capture.step_(captured, which, gradients.capture, fitted, share=share, extent=run.extent, threads=threads)
+            share, rates = index / steps, config.capture
+            capture.step_(captured, which, gradients.capture, rates, share=share, extent=run.extent, threads=threads)
             state, memory = run.densifier.step(state, memory, seen)
         clock.taken = index + 1
         if clock.taken % _PROGRESS_EVERY == 0 or clock.taken == steps:
@@ -276,7 +270,7 @@ def _differentiate(
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
-    fitted = [name for name in ("exposure", "pose") if getattr(config.capture, name)]
+    fitted = capture.fitted(config.capture)
     row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
@@ -287,11 +281,9 @@ def _differentiate(
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
         options=RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads),
     )
-    if "exposure" in row:
-        rendering = replace(rendering, color=capture.exposed(rendering.color, row["exposure"]))
+    rendering = replace(rendering, color=capture.as_photographed(rendering.color, row))
     terms = loss_terms(rendering, photograph, gaussians, run.extent, config, run.densifier, threads)
-    if "exposure" in row:
-        terms["exposure"] = config.capture.exposure_weight * row["exposure"].square().sum()
+    terms |= capture.regularizers(row, config.capture)
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
         raise FloatingPointError(f"The loss of step {index} (photograph {photograph.name}) is {loss.item()}.")

@@ -13,6 +13,8 @@ from ..files import write_text
 Config = TypeVar("Config")
 
 KIND = "kind"  # the key that says which dataclass of a union a mapping stands for
+# What files of earlier versions hold: (key, value) -> the value that means the same now.
+EARLIER = {("fit.capture.exposure", True): "affine"}
 
 
 class _Wrong(Exception):
@@ -76,6 +78,8 @@ def merged(default: Config, plain: object, key: str = "") -> Config:
 
 def _value(key: str, kind: Any, plain: Any, default: object) -> Any:
     """Return `plain` as a value of the annotated type `kind`."""
+    if isinstance(plain, bool):
+        plain = EARLIER.get((key, plain), plain)
     options = get_args(kind) if get_origin(kind) in (Union, types.UnionType) else (kind,)
     if plain is None and type(None) in options:
         return None
@@ -113,7 +117,8 @@ def _tuple_value(key: str, kind: Any, plain: list[Any]) -> tuple[Any, ...]:
 def _fitted(kind: Any, plain: object) -> tuple[object] | None:
     """Return `plain` as the scalar type `kind`, in a tuple so that a false value is still a hit; None if it is not."""
     if get_origin(kind) is Literal:
-        return (plain,) if plain in get_args(kind) else None
+        word = "off" if plain is False else plain  # YAML 1.1 reads a bare off as false
+        return (word,) if word in get_args(kind) else None
     if kind is float and isinstance(plain, int | float | str) and not isinstance(plain, bool):
         # YAML 1.1 reads 1e-3 (no dot) as text, yet everybody writes it.
         try:
