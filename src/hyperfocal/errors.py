@@ -5,7 +5,6 @@ A message is one paragraph: the file, what was got, what was expected, and the r
 
 from importlib import import_module
 
-
 LESS_MEMORY = (
     "Say with --memory how much there is, such as --memory 4GB, or choose a smaller --long-side or --max-gaussians; "
     "nothing was left half-written."

@@ -6,6 +6,8 @@ import pytest
 import torch
 
 from hyperfocal.camera import Camera
+from hyperfocal.fit.config import InitialConfig
+from hyperfocal.fit.sky import dome, sky_of
 from hyperfocal.gaussians import Gaussians, concatenate, from_points
 from hyperfocal.metrics import psnr
 from hyperfocal.reconstruct.clean import Cleaned, clean, isolation, scene_diagonal
@@ -49,6 +51,17 @@ def with_floaters(*kinds: str) -> tuple[Gaussians, torch.Tensor]:
     added = [floaters()[kind] for kind in kinds]
     scene = concatenate([ball(), *added]).with_sh_degree(0)
     return scene, torch.arange(len(scene)) >= len(ball())
+
+
+def test_a_sky_does_not_make_everything_near() -> None:
+    sky = sky_of(cameras(), InitialConfig(sky=4000))
+    assert sky is not None
+    far = dome(sky, 4000, cameras(), torch.zeros(0, 3), opacity=0.99, sh_degree=0)
+    scene = concatenate([ball(), far, floaters()["near"]]).with_sh_degree(0)
+    in_pictures = render(scene, cameras()[0]).depth_median > sky.radius / 2
+    assert float(in_pictures.float().mean()) > 0.5
+    cleaned = clean(scene, cameras(), replace(OFF, near=0.1))
+    assert torch.equal(cleaned.removed, torch.arange(len(scene)) == len(scene) - 1)
 
 
 @pytest.mark.parametrize(

@@ -8,7 +8,7 @@ from pathlib import Path
 import torch
 
 from ..data import read_scene
-from ..fit import CaptureConfig, ClassicConfig, FitConfig, McmcConfig, fit
+from ..fit import CaptureConfig, ClassicConfig, FitConfig, InitialConfig, McmcConfig, fit
 from ..fit.capture import corrected_camera, exposed
 from ..gaussians import Gaussians
 from ..metrics import psnr
@@ -31,6 +31,9 @@ CHANGES: dict[str, dict[str, object]] = {
     "grid_freer": {"capture": CaptureConfig(exposure="grid", exposure_rate=1e-2, grid_smoothness=0.1)},
     "pose": {"capture": CaptureConfig(pose=True)},
     "exposure_and_pose": {"capture": CaptureConfig(exposure="affine", pose=True)},
+    "clear_view": {"clear_view": 0.5},
+    "clearer_view": {"clear_view": 0.8},
+    "sky": {"initial": InitialConfig(sky=4_000)},
     "classic": {"densify": ClassicConfig(cap=40_000)},
     "black_background": {"background": "black"},
     "no_opacity_regulariser": {"densify": McmcConfig(cap=40_000, opacity_weight=0.0)},

@@ -7,7 +7,7 @@ from dataclasses import dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
-from jaxtyping import Int, UInt8
+from jaxtyping import Float, Int, UInt8
 from torch import Tensor
 
 from ..color import ColorSpace
@@ -31,6 +31,8 @@ class Checkpoint:
     """Names, in their order."""
     color_space: ColorSpace
     extent: float
+    clear_depths: Float[Tensor, " v"]
+    """Camera z up to which the view of each camera is kept clear (`FitConfig.clear_view`)."""
     gaussians: Trainable
     capture: TrainableCapture
     memory: dict[str, Tensor | bool]
@@ -47,7 +49,7 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
     Raises:
         BadInputError: the folder is missing, read-only or full.
     """
-    tensors: dict[str, Tensor] = {"order": checkpoint.order, "random_state": checkpoint.random_state}
+    tensors: dict[str, Tensor] = {name: getattr(checkpoint, name) for name in ("order", "random_state", "clear_depths")}
     for group in ("values", "first", "second"):
         for part in ("gaussians", "capture"):
             named = getattr(getattr(checkpoint, part), group).tensors()
@@ -104,6 +106,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
         photographs=tuple(map(str, plain["photographs"])),
         color_space=plain["color_space"],
         extent=float(plain["extent"]),
+        clear_depths=tensors["clear_depths"],
         gaussians=Trainable(*(group("gaussians", Parameters, name) for name in ("values", "first", "second"))),
         capture=TrainableCapture(
             values=group("capture", CaptureParameters, "values"),
@@ -138,7 +141,11 @@ def _checked(checkpoint: Checkpoint) -> Checkpoint:
             raise ValueError(f"shapes {shapes}, expected {expected}")
     if not 0 <= checkpoint.taken <= checkpoint.steps or checkpoint.color_space not in ("srgb", "linear"):
         raise ValueError(f"step {checkpoint.taken} of {checkpoint.steps} in {checkpoint.color_space!r}")
-    if len(checkpoint.capture.values) != v or bool((checkpoint.order < 0).any() | (checkpoint.order >= v).any()):
+    if (
+        len(checkpoint.capture.values) != v
+        or len(checkpoint.clear_depths) != v
+        or bool((checkpoint.order < 0).any() | (checkpoint.order >= v).any())
+    ):
         raise ValueError(f"parameters of {len(checkpoint.capture.values)} photographs for {v}")
     if not checkpoint.gaussians.values.means.isfinite().all():
         raise ValueError("positions that are no numbers")

@@ -4,7 +4,9 @@ Times are fractions of the run (0 is its first step, 1 its end), so that short a
 """
 
 from dataclasses import dataclass, field
-from typing import Literal
+from typing import Literal, TypeAlias, get_args
+
+Exposure: TypeAlias = Literal["off", "affine", "grid"]
 
 
 def _require(condition: bool, message: str) -> None:
@@ -24,12 +26,20 @@ class InitialConfig:
     """Points to scatter in the cameras' view when the scene has none."""
     depth_points: int = 30_000
     """Points to take from the depth maps that came with the photographs, beside those that the scene has."""
+    sky: int = 0
+    """Gaussians of a dome around the whole scene, for photographs that show the sky; 0 makes none. Only those that some
+    photograph shows past the points of the scene are made. They count among the most that a fit may have."""
+    sky_distance: float = 100.0
+    """Radius of the dome as a multiple of the cameras' distance to what they look at. A viewer that frames everything
+    starts as far away; half as far is where the sky begins."""
 
     def __post_init__(self) -> None:
         _require(0 < self.opacity < 1, f"`opacity` must be in (0, 1), got {self.opacity}.")
         _require(self.scale_factor > 0, f"`scale_factor` must be positive, got {self.scale_factor}.")
         _require(self.random_points > 0, f"`random_points` must be positive, got {self.random_points}.")
         _require(self.depth_points >= 0, f"`depth_points` must not be negative, got {self.depth_points}.")
+        _require(self.sky >= 0, f"`sky` must not be negative, got {self.sky}.")
+        _require(self.sky_distance > 2, f"`sky_distance` must be above 2, got {self.sky_distance}.")
 
 
 @dataclass(frozen=True)
@@ -146,7 +156,7 @@ class ClassicConfig:
 class CaptureConfig:
     """What is fitted for each photograph beside the Gaussians."""
 
-    exposure: Literal["off", "affine", "grid"] = "off"
+    exposure: Exposure = "off"
     """Fit a change of colour for each photograph. affine: one for the whole picture, for automatic exposure and white
     balance. grid: one that depends on the place in it and on brightness (a bilateral grid), for what cameras and phones
     do beyond that: vignettes, tone curves, local tone mapping."""
@@ -166,7 +176,7 @@ class CaptureConfig:
     """Adam's step size of poses at the first step: radians, and shifts in units of the scene's extent."""
 
     def __post_init__(self) -> None:
-        known = ("off", "affine", "grid")
+        known = get_args(Exposure)
         _require(self.exposure in known, f"`exposure` must be one of {', '.join(known)}, got {self.exposure!r}.")
         _require(
             len(self.grid) == 3 and min(self.grid) >= 1 and min(self.grid[:2]) >= 2,
@@ -196,6 +206,10 @@ class FitConfig:
     """What is behind the Gaussians in training. A random colour for each step keeps surfaces from being see-through in
     dark places, where black would hide it: depth needs them opaque. Measured on the demo: coverage above 0.999 in place
     of 0.83, for 0.3 dB."""
+    clear_view: float = 0.0
+    """Keep the space in front of each camera clear, against floaters: up to this share of the depth of the nearest
+    points in its picture; 0 is off. What is there is not drawn for this camera's photograph and fades, unless other
+    photographs need it. 0.5 leaves room for things nearer than any point of the start."""
     photographs: Literal["uint8", "float32"] = "float32"
     """How photographs are held while they are fitted: as decoded, or rounded to 8 bits in a quarter of the memory.
 
@@ -213,6 +227,7 @@ class FitConfig:
         _require(0 <= self.ssim_weight <= 1, f"`ssim_weight` must be in [0, 1], got {self.ssim_weight}.")
         _require(0 <= self.sh_degree <= 3, f"`sh_degree` must be 0 to 3, got {self.sh_degree}.")
         _require(self.sh_interval >= 0, f"`sh_interval` must not be negative, got {self.sh_interval}.")
+        _require(0 <= self.clear_view < 1, f"`clear_view` must be in [0, 1), got {self.clear_view}.")
         times = [time for time, _ in self.resolution]
         _require(
             times == sorted(set(times)) and times[:1] == [0.0] and times[-1] < 1,

@@ -8,32 +8,59 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..errors import NothingUsableError
-from ..gaussians import Gaussians, from_points
+from ..gaussians import Gaussians, concatenate, from_points
 from ..scene import PointCloud, Scene
 from .config import FitConfig
 from .extent import distance_to_subject
+from .pyramid import PhotographStore
+from .schedules import shrink_factor
+from .sky import dome, sky_of
 
 _NEIGHBOURS = 3
 
 
-def initialize_gaussians(scene: Scene, config: FitConfig | None = None) -> Gaussians:
+def initialize_gaussians(
+    scene: Scene, config: FitConfig | None = None, photographs: PhotographStore | None = None
+) -> Gaussians:
     """Return one round Gaussian for each point of the scene (Kerbl et al. 2023, section 5.1).
 
     Its standard deviation is the mean distance to the three nearest points. A scene without points gets random ones
-    first (`with_random_points`; call it yourself to have the note for the user).
+    first (`with_random_points`; call it yourself to have the note for the user). With `config.initial.sky` a dome of
+    far Gaussians follows them, in the colours of `photographs`, which are those of the posed views; grey without.
 
     Raises:
-        NothingUsableError: no points and no view with a known camera.
+        NothingUsableError: no points or a sky, and no view with a known camera.
     """
     config = config or FitConfig()
     if scene.points is None or len(scene.points) == 0:
         scene = with_random_points(scene, config.initial.random_points, config.seed)
     assert scene.points is not None
     points = scene.points
-    return from_points(
+    near = from_points(
         points.positions.to(torch.float32).contiguous(),
         points.colors.to(torch.float32),
         config.initial.scale_factor * neighbour_distances(points.positions),
+        opacity=config.initial.opacity,
+        sh_degree=config.sh_degree,
+    )
+    return concatenate([near, _dome(scene, near.means, config, photographs)]) if config.initial.sky > 0 else near
+
+
+def _dome(
+    scene: Scene, points: Float[Tensor, "p 3"], config: FitConfig, photographs: PhotographStore | None
+) -> Gaussians:
+    cameras = [view.camera for view in scene.posed_views if view.camera is not None]
+    cameras = cameras if photographs is None else photographs.cameras
+    sky = sky_of(cameras, config.initial) if cameras else None
+    if sky is None:
+        raise NothingUsableError(f"{scene.source} has no view with a known camera: there is no telling where a sky is.")
+    return dome(
+        sky,
+        config.initial.sky,
+        cameras,
+        points,
+        photographs=photographs,
+        shrink=shrink_factor(config, 0.0),  # a size that the fit needs anyway
         opacity=config.initial.opacity,
         sh_degree=config.sh_degree,
     )

@@ -16,7 +16,7 @@ from ..progress import Progress, silent
 from ..render import render
 from ..rendering import RenderOptions
 from ..scene import Photograph, Scene
-from . import capture, optimizer, schedules
+from . import capture, clear_view, optimizer, schedules
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
@@ -24,6 +24,7 @@ from .extent import scene_extent
 from .objective import loss_terms
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
+from .sky import Sky, sky_of, without_size_of
 from .threads import torch_on_one_thread
 
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
@@ -107,6 +108,8 @@ def fit(
         config=config,
         densifier=densifier or densifier_for(config.densify),
         extent=resume.extent,
+        clear_depths=tuple(resume.clear_depths.tolist()),
+        sky=sky_of(photographs.cameras, config.initial),
         color_space=resume.color_space,
         generator=torch.Generator().set_state(resume.random_state),
     )
@@ -115,12 +118,18 @@ def fit(
 
 def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig) -> Checkpoint:
     """Return the state before the first step."""
+    cameras, sky = photographs.cameras, sky_of(photographs.cameras, config.initial)
+    scene = start if sky is None else start.select(~sky.holds(start.means))
+    if len(scene) == 0:
+        raise NothingUsableError("There are no Gaussians to start from but those of the sky.")
+    clear_depths = clear_view.clear_depths(cameras, scene.means, config.clear_view)
     return Checkpoint(
         taken=0,
         steps=config.steps,
         photographs=photographs.names,
         color_space=start.color_space,
-        extent=scene_extent(photographs.cameras, start),
+        extent=scene_extent(cameras, scene),
+        clear_depths=clear_depths,
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
         capture=capture.as_captured(len(photographs), config.capture),
         memory={},
@@ -174,6 +183,9 @@ class _Run:
     config: FitConfig
     densifier: Densifier
     extent: float
+    clear_depths: tuple[float, ...]
+    """Of each photograph."""
+    sky: Sky | None
     color_space: ColorSpace
     generator: torch.Generator
 
@@ -274,15 +286,20 @@ def _differentiate(
     row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
-    camera = photograph.camera
+    camera, clear_z = photograph.camera, run.clear_depths[which]
+    options = RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads)
     rendering = render(
         gaussians,
         capture.corrected_camera(camera, row["pose"]) if "pose" in row else camera,
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
-        options=RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads),
+        options=replace(options, near=max(options.near, clear_z)),
     )
     rendering = replace(rendering, color=capture.as_photographed(rendering.color, row))
-    terms = loss_terms(rendering, photograph, gaussians, run.extent, config, run.densifier, threads)
+    terms = loss_terms(
+        rendering, photograph, without_size_of(run.sky, gaussians), run.extent, config, run.densifier, threads
+    )
+    if clear_z > 0:
+        terms["clear_view"] = clear_view.fading(gaussians, camera, clear_z)
     terms |= capture.regularizers(row, config.capture)
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
@@ -302,6 +319,7 @@ def _differentiate(
         radii_px=rendering.radii_px,
         mean_gradients=None if offsets is None else gradients["offsets"][0] * half_size,
         generator=run.generator,
+        sky=run.sky,
     )
     found = _Gradients(
         Parameters(**{name: gradients[name] for name in leaves}), {name: gradients[name] for name in row}

@@ -9,6 +9,7 @@ from scipy.spatial import KDTree
 from torch import Tensor
 
 from ..camera import Camera, project
+from ..fit.extent import distance_to_subject
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
 from ..rendering import RenderOptions
@@ -16,6 +17,7 @@ from .clean_config import CleanConfig
 from .looks import rendering_of
 
 NEIGHBOUR = 3  # the neighbour that isolation asks about: floaters come in pairs too
+BEYOND = 50.0  # times the distance to what the cameras look at: a sky, which says nothing about how near things are
 CAMERA_RULES = ("min_weight", "near")  # need the photographs' cameras
 
 
@@ -99,13 +101,14 @@ def _seen_by(
     cameras: tuple[Camera, ...], gaussians: Gaussians, config: CleanConfig, progress: Progress
 ) -> dict[str, Tensor]:
     """Return what the rules about cameras apply to."""
+    beyond = BEYOND * distance_to_subject(cameras)
     weight = torch.zeros_like(gaussians.opacities)
     near = torch.zeros(len(gaussians), dtype=torch.bool, device=gaussians.device)
     for i, camera in enumerate(cameras):
         rendering = rendering_of(gaussians, camera, RenderOptions(weight_sum=True))
         assert rendering.weight_sum is not None
         weight += rendering.weight_sum
-        known = rendering.depth_median[rendering.depth_median > 0]
+        known = rendering.depth_median[(rendering.depth_median > 0) & (rendering.depth_median < beyond)]
         if len(known) > 0:
             near |= _in_the_way(gaussians, camera, config.near * float(known.median()))
         progress("looking from the cameras", i + 1, len(cameras))

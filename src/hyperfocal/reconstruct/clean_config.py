@@ -16,8 +16,8 @@ class CleanConfig:
     """Remove what the fitted photographs hardly show: less than this many pixels in all of them together. (Summed
     blending weights; needs the cameras of a result.)"""
     near: float = 0.1
-    """Remove what stands in a camera's way: within its picture and nearer than this share of its median depth. (Needs
-    the cameras of a result.)"""
+    """Remove what stands in a camera's way: within its picture and nearer than this share of its median depth (a sky
+    does not count). (Needs the cameras of a result.)"""
     isolation: float = 8.0
     """Remove what hangs alone: as many standard deviations away from its third-nearest neighbour (the sum of both)."""
     max_size: float = 0.0

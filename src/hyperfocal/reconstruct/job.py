@@ -226,7 +226,7 @@ def _fitted(
     losses: list[float] = []
     step: Step | None = None
     if checkpoint is None:
-        start = initialize_gaussians(scene, config.fit)
+        start = initialize_gaussians(scene, config.fit, photographs)
     else:
         start = activate(checkpoint.gaussians.values, checkpoint.color_space)
     with noticing_interrupts() as interrupted:

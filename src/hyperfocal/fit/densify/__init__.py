@@ -14,6 +14,7 @@ from torch import Tensor
 from ...gaussians import Gaussians
 from ..config import ClassicConfig, McmcConfig
 from ..parameters import Trainable
+from ..sky import Sky
 
 Memory = TypeVar("Memory")
 
@@ -40,6 +41,8 @@ class Observation:
     """Gradient of the loss by the 2D centre in half images; None unless the policy wants it."""
     generator: torch.Generator
     """The source of every random choice."""
+    sky: Sky | None = None
+    """Where the sky is, if the fit has one. Its Gaussians are large, and rightly so."""
 
 
 @runtime_checkable

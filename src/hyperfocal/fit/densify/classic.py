@@ -11,6 +11,7 @@ from ...gaussians import Gaussians
 from ...transforms import rotation_from_quaternion
 from ..config import ClassicConfig
 from ..parameters import Trainable, activate, append, keep, with_opacity_logits
+from ..sky import Sky
 from . import Observation
 
 _SPLIT_SHRINK = 1.6  # the two halves' standard deviation is the whole's over 0.8 * 2 (section 5.2)
@@ -58,7 +59,7 @@ class Classic:
         if now % config.interval == 0 and now >= config.start * seen.steps:
             gradient = memory.total / memory.views.clamp_min(1)
             state = densify(state, gradient, config, seen.extent, seen.generator)
-            state = prune(state, config, seen.extent, too_large=memory.was_reset)
+            state = prune(state, config, seen.extent, too_large=memory.was_reset, sky=seen.sky)
             memory = replace(self.init(len(state)), was_reset=memory.was_reset)
         reset_interval = max(_LEAST_RESET_INTERVAL, round(config.reset_every * seen.steps))
         # Not at the very end: Gaussians need the rest of the run to become opaque again.
@@ -96,12 +97,15 @@ def densify(
     return append(append(keep(state, whole), clones), halves)
 
 
-def prune(state: Trainable, config: ClassicConfig, extent: float, *, too_large: bool) -> Trainable:
-    """Return `state` without Gaussians that are nearly transparent or, if `too_large`, very large."""
+def prune(
+    state: Trainable, config: ClassicConfig, extent: float, *, too_large: bool, sky: Sky | None = None
+) -> Trainable:
+    """Return `state` without Gaussians that are nearly transparent or, if `too_large`, very large (but for the sky)."""
     gaussians = activate(state.values)
     good = gaussians.opacities >= config.prune_opacity
     if too_large:
-        good &= gaussians.scales.amax(1) <= config.prune_scale * extent
+        small = gaussians.scales.amax(1) <= config.prune_scale * extent
+        good &= small if sky is None else small | sky.holds(gaussians.means)
     return state if bool(good.all()) else keep(state, good)
 
 

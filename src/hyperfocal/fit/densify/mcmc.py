@@ -15,6 +15,7 @@ from ...activations import logits_from_opacities, logs_from_scales
 from ...gaussians import Gaussians
 from ..config import McmcConfig
 from ..parameters import Parameters, Trainable, activate, append, overwrite
+from ..sky import Sky
 from . import Observation
 
 _MOST_COPIES = 51  # of one Gaussian in one round, as in the authors' code; the sum of eq. 9 has as many terms
@@ -48,7 +49,7 @@ class Mcmc:
         now, config = seen.step + 1, self.config
         if now % _WALK_EVERY == 0:
             size = math.sqrt(_WALK_EVERY) * config.noise * seen.means_rate_share / seen.extent
-            walk_(state, seen.gaussians, size, seen.generator)
+            walk_(state, seen.gaussians, size, seen.generator, seen.sky)
         first, last = config.start * seen.steps, config.stop * seen.steps
         if now % config.interval or not first <= now <= last:
             return state, None
@@ -57,7 +58,9 @@ class Mcmc:
         return grow(state, grown_count(len(state), config, rounds_left), config.dead_opacity, seen.generator), None
 
 
-def walk_(state: Trainable, gaussians: Gaussians, size: float, generator: torch.Generator) -> None:
+def walk_(
+    state: Trainable, gaussians: Gaussians, size: float, generator: torch.Generator, sky: Sky | None = None
+) -> None:
     """Add `size * gate(opacity) * covariance * noise` to the positions in place (eq. 8).
 
     Args:
@@ -65,8 +68,11 @@ def walk_(state: Trainable, gaussians: Gaussians, size: float, generator: torch.
         gaussians: Their activated values.
         size: In 1 / scene units.
         generator: Source of the noise.
+        sky: Its Gaussians stay: steps grow with the square of the size, and would take them through the scene.
     """
     gate = torch.sigmoid(_GATE_SHARPNESS * (_GATE_OPACITY - gaussians.opacities))
+    if sky is not None:
+        gate = gate.masked_fill(sky.holds(gaussians.means), 0)
     # Where the gate is nearly shut (opacity above 0.074) a step would be less than a thousandth of the free one.
     (walking,) = torch.nonzero(gate > 1e-3, as_tuple=True)
     if size == 0 or len(walking) == 0:
