@@ -29,6 +29,7 @@ from .errors import (
     is_out_of_memory,
     out_of_memory,
 )
+from .fit.config import Exposure
 from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 from .sfm.config import Capture
@@ -51,7 +52,8 @@ class Reconstruct(Talk):
     eval: bool = False
     """Hold out every 8th photograph, or the scene's test split, and measure on it."""
     preset: Preset = "default"
-    """default: for keeping. quick: a first look, smaller and shorter."""
+    """default: for keeping. quick: a first look, smaller and shorter. best: larger pictures, more Gaussians and steps,
+    for about an hour."""
     config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
     """Start from the settings in this YAML file, such as the config.yaml of an earlier result."""
     steps: Count = None
@@ -67,6 +69,15 @@ class Reconstruct(Talk):
     --sfm.scale)."""
     frames: Count = None
     """Of a video: how many frames to use, sharp ones at equal motion; 60 to 150 if left out."""
+    exposure: Exposure | None = None
+    """What to fit of each photograph's colours: nothing, an affine change, or a bilateral grid, which also follows
+    vignettes and tone curves (short for --fit.capture.exposure)."""
+    refine_poses: bool = False
+    """Correct the cameras while fitting (short for --fit.capture.pose)."""
+    no_floaters: bool = False
+    """Keep the space in front of the cameras clear (short for --fit.clear-view 0.5)."""
+    sky: bool = False
+    """Put a dome of far Gaussians around the scene (short for --fit.initial.sky 4000)."""
     kind: SourceKind | None = None
     """What the photographs are; recognised if left out. focal_stack: one view focused at many distances."""
     invert_masks: bool = False
@@ -294,6 +305,10 @@ def _config_of(arguments: Reconstruct) -> ReconstructConfig:
             capture=arguments.capture,
             scale=arguments.scale,
             eval_every=EVAL_EVERY if arguments.eval else None,
+            exposure=arguments.exposure,
+            refine_poses=arguments.refine_poses or None,
+            no_floaters=arguments.no_floaters or None,
+            sky=arguments.sky or None,
         )
     except ValueError as error:
         raise BadInputError(str(error)) from error

@@ -3,13 +3,14 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from ..fit.config import FitConfig, McmcConfig
+from ..fit.config import Exposure, FitConfig, McmcConfig
 from ..sfm.config import Capture, SfmConfig
 from .memory import parse_memory
 
 Preset: TypeAlias = Literal[
     "default",  # for keeping: about four minutes on two cores
     "quick",  # a first look: less than a minute
+    "best",  # as good as it gets: about an hour on two cores; an estimate, not measured
 ]
 
 
@@ -52,7 +53,11 @@ class ReconstructConfig:
 PRESETS: dict[Preset, ReconstructConfig] = {
     "default": ReconstructConfig(),
     "quick": ReconstructConfig(long_side=480, fit=FitConfig(steps=2_000, densify=McmcConfig(cap=40_000))),
+    "best": ReconstructConfig(long_side=1600, fit=FitConfig(steps=30_000, densify=McmcConfig(cap=300_000))),
 }
+
+CLEAR_VIEW = 0.5  # --no-floaters
+SKY_GAUSSIANS = 4_000  # --sky: three degrees apart, each as wide as it is far from the next
 
 # For the photographs that come with the package: less than two minutes on two cores.
 DEMO = ReconstructConfig(eval_every=8, long_side=480, fit=FitConfig(steps=3_000, densify=McmcConfig(cap=40_000)))
@@ -69,6 +74,10 @@ def changed(
     capture: Capture | None = None,
     scale: str | None = None,
     eval_every: int | None = None,
+    exposure: Exposure | None = None,
+    refine_poses: bool | None = None,
+    no_floaters: bool | None = None,
+    sky: bool | None = None,
 ) -> ReconstructConfig:
     """Return the config with the everyday settings that are not None put in their places."""
     fit, sfm = config.fit, config.sfm
@@ -80,6 +89,14 @@ def changed(
         fit, sfm = replace(fit, seed=seed), replace(sfm, seed=seed)
     if capture is not None:
         sfm = replace(sfm, capture=capture)
+    if exposure is not None:
+        fit = replace(fit, capture=replace(fit.capture, exposure=exposure))
+    if refine_poses is not None:
+        fit = replace(fit, capture=replace(fit.capture, pose=refine_poses))
+    if no_floaters is not None:
+        fit = replace(fit, clear_view=CLEAR_VIEW if no_floaters else 0.0)
+    if sky is not None:
+        fit = replace(fit, initial=replace(fit.initial, sky=SKY_GAUSSIANS if sky else 0))
     if scale is not None:
         sfm = replace(sfm, scale=scale)
     return replace(
