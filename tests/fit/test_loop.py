@@ -13,6 +13,7 @@ from torch import Tensor
 from hyperfocal.errors import BadInputError, NothingUsableError
 from hyperfocal.export import read_ply, write_ply
 from hyperfocal.fit import ClassicConfig, FitConfig, InitialConfig, LearningRates, McmcConfig, Step, fit
+from hyperfocal.fit.pyramid import PhotographStore
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.metrics import psnr
 from hyperfocal.render import render
@@ -135,6 +136,23 @@ def test_any_number_of_threads_gives_the_same_bits_and_is_left_as_it_was() -> No
         torch.set_num_threads(usual)
     for other in results[1:]:
         assert all(torch.equal(t, getattr(other, name)) for name, t in results[0].tensors().items())
+
+
+def test_torch_is_on_one_thread_while_photographs_are_fetched() -> None:
+    threads: list[int] = []
+
+    class Noting(PhotographStore):
+        def photograph(self, i: int, factor: int = 1) -> Photograph:
+            threads.append(torch.get_num_threads())
+            return super().photograph(i, factor)
+
+    truth, usual = world(20), torch.get_num_threads()
+    torch.set_num_threads(2)
+    try:
+        last(fit(Noting(photographs_of(truth)), perturbed(truth), small(5)))
+    finally:
+        torch.set_num_threads(usual)
+    assert threads == [1] * 5
 
 
 def test_the_result_survives_a_file_bit_for_bit(tmp_path: Path) -> None:
