@@ -61,7 +61,7 @@ std::unique_ptr<Rasterization> prepare(Input means, Input quaternions, Input sca
                                        int first_row, int image_height, MaybeInput sh, MaybeInput colors, int sh_degree,
                                        MaybeInput background, MaybeInput variance_px2, MaybeInput opacity_factor,
                                        MaybeInput mean_offsets_px, MaybeInput features, float low_pass_px2, float near,
-                                       float alpha_cut, bool relative_cut) {
+                                       float far, float alpha_cut, bool relative_cut, OpacityLaw opacity_law) {
     std::unique_ptr<Rasterization> r(new Rasterization{means, quaternions, scales, opacities, world_to_camera, focal_px,
                                                        center_px, sh, colors, background, variance_px2, opacity_factor,
                                                        mean_offsets_px, features});
@@ -80,8 +80,10 @@ std::unique_ptr<Rasterization> prepare(Input means, Input quaternions, Input sca
     r->common.sh_degree = sh_degree;
     r->common.low_pass_px2 = low_pass_px2;
     r->common.near = near;
+    r->common.far = far;
     r->common.alpha_cut = alpha_cut;
     r->common.relative_cut = relative_cut;
+    r->common.opacity_law = opacity_law;
     return r;
 }
 
@@ -145,12 +147,16 @@ void backward(const Rasterization& r, int threads, Input color, Input alpha, Inp
 }  // namespace
 
 void bind_rasterize(nb::module_& m) {
+    nb::enum_<OpacityLaw>(m, "OpacityLaw", "What a Gaussian's opacity becomes when its footprint is widened.")
+        .value("none", OpacityLaw::none)
+        .value("energy", OpacityLaw::energy)
+        .value("optical_depth", OpacityLaw::optical_depth);
     nb::class_<Rasterization>(m, "Rasterization", "The inputs of some views, and what forward leaves for backward.")
         .def_static("prepare", &prepare, "means"_a, "quaternions"_a, "scales"_a, "opacities"_a, "world_to_camera"_a,
                     "focal_px"_a, "center_px"_a, "width"_a, "height"_a, "first_row"_a, "image_height"_a, "sh"_a.none(),
                     "colors"_a.none(), "sh_degree"_a, "background"_a.none(), "variance_px2"_a.none(),
                     "opacity_factor"_a.none(), "mean_offsets_px"_a.none(), "features"_a.none(), "low_pass_px2"_a,
-                    "near"_a, "alpha_cut"_a, "relative_cut"_a)
+                    "near"_a, "far"_a, "alpha_cut"_a, "relative_cut"_a, "opacity_law"_a)
         .def("forward", &forward, "threads"_a, "color"_a, "alpha"_a, "depth_expected"_a, "depth_median"_a,
              "features"_a.none(), "radii_px"_a, "error_map"_a.none(), "weight_sum"_a.none(), "error_sum"_a.none())
         .def("backward", &backward, "threads"_a, "color"_a, "alpha"_a, "depth_expected"_a, "features"_a.none(),

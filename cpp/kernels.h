@@ -5,6 +5,7 @@
 #pragma once
 
 #include <cstdint>
+#include <limits>
 
 #include "isa.h"
 
@@ -41,6 +42,9 @@ struct Box {
     HYPERFOCAL_INLINE uint32_t count() const { return uint32_t(x1 - x0) * uint32_t(y1 - y0); }
 };
 
+// What a Gaussian's opacity becomes when variance_px2 widens its footprint (opacity_law.h).
+enum class OpacityLaw { none, energy, optical_depth };
+
 // One view of a scene; every array is float32 and contiguous. Optional ones are null.
 struct ViewInputs {
     int64_t n = 0;
@@ -62,8 +66,9 @@ struct ViewInputs {
     const float* variance_px2 = nullptr;     // [n] optional
     const float* opacity_factor = nullptr;   // [n] optional
     const float* mean_offsets_px = nullptr;  // [n, 2] optional
-    float low_pass_px2 = 0.3f, near = 0.01f, alpha_cut = 1.0f / 255.0f;
+    float low_pass_px2 = 0.3f, near = 0.01f, far = std::numeric_limits<float>::infinity(), alpha_cut = 1.0f / 255.0f;
     bool relative_cut = true;
+    OpacityLaw opacity_law = OpacityLaw::none;
 
     HYPERFOCAL_INLINE int tiles_x() const { return (width + kTile - 1) / kTile; }
     HYPERFOCAL_INLINE int tiles_y() const { return (height + kTile - 1) / kTile; }

@@ -59,16 +59,16 @@ void project_chunk(const ViewInputs& view, int64_t chunk, const Projected& out) 
         const Group g = load_group(view, first, count);
         Projection p;
         to_camera(view, g, p.t);
-        visible = visible & (splat(view.near) <= p.t[2]) & finite(p.t[2]);
+        visible = visible & (splat(view.near) <= p.t[2]) & (p.t[2] < splat(view.far)) & finite(p.t[2]);
         F16 radius = splat(0.0f);
         alignas(64) int32_t x0[16] = {}, y0[16] = {}, x1[16] = {}, y1[16] = {};
         F16 row[16];
         uint32_t bits = 0;
         if (any(visible)) {
             project(view, g, p);
-            const F16 opacity = g.opacity * g.opacity_factor;
+            const F16 factor = g.opacity_factor * p.kept.share, opacity = g.opacity * factor;
             const F16 cut = view.relative_cut
-                                ? max(splat(1e-6f), g.opacity_factor * splat(view.alpha_cut))
+                                ? max(splat(1e-6f), factor * splat(view.alpha_cut))
                                 : splat(view.alpha_cut);
             visible = visible & (cut <= opacity) & (splat(0.0f) < opacity) & finite(opacity) &
                       (splat(0.0f) < p.det) & finite(p.det) &

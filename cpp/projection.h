@@ -2,6 +2,7 @@
 #pragma once
 
 #include "kernels.h"
+#include "opacity_law.h"
 #include "shuffle.h"
 
 namespace hyperfocal::HYPERFOCAL_ISA {
@@ -54,6 +55,8 @@ struct Projection {
     F16 jw[6];                      // Jacobian * world-to-camera rotation, 2 x 3
     F16 u[6];                       // jw * axes: cov2d = u u^T + blur
     F16 cov_xx, cov_xy, cov_yy, det;
+    F16 own_xx, own_yy, own_det;    // without variance_px2; own_xy is cov_xy
+    Kept kept;                      // of the opacity, by the law
     F16 mean_px[2];                 // from the corner of what is drawn
 };
 
@@ -122,7 +125,19 @@ HF_INLINE void project(const ViewInputs& view, const Group& g, Projection& p) {
     p.cov_xy = dot3(u[0], u[3], u[1], u[4], u[2], u[5]);
     // det(u u^T + blur) without the cancellation of xx yy - xy^2, which loses every digit for a long thin Gaussian.
     const F16 c0 = fnma(u[2], u[4], u[1] * u[5]), c1 = fnma(u[0], u[5], u[2] * u[3]), c2 = fnma(u[1], u[3], u[0] * u[4]);
-    p.det = fma(blur, blur + xx + yy, dot3(c0, c0, c1, c1, c2, c2));
+    const F16 own = dot3(c0, c0, c1, c1, c2, c2);
+    p.det = fma(blur, blur + xx + yy, own);
+
+    if (view.opacity_law == OpacityLaw::none) {
+        p.kept = {splat(1.0f), splat(1.0f), splat(0.0f)};
+        return;
+    }
+    const F16 low_pass = splat(view.low_pass_px2);
+    p.own_xx = xx + low_pass;
+    p.own_yy = yy + low_pass;
+    p.own_det = fma(low_pass, low_pass + xx + yy, own);
+    const F16 area_ratio = sqrt(p.own_det / p.det);
+    p.kept = view.opacity_law == OpacityLaw::energy ? keep_energy(area_ratio) : keep_optical_depth(g.opacity, area_ratio);
 }
 
 // The triangular root of Row: k^T k = inverse covariance * log2(e) / 2.

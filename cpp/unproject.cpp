@@ -143,12 +143,24 @@ void unproject_chunk(const ViewInputs& view, int64_t chunk, const Box* boxes, ui
         const F16 a00 = k_xx * s[kSumUU], a01 = fma(k_xy, s[kSumUU], k_yy * s[kSumUV]),
                   a11 = fma(k_xy, s[kSumUV], k_yy * s[kSumVV]);
         const F16 twice = splat(2.0f * kLn2 * kLn2);
-        const F16 d_xx = twice * k_xx * a00, d_xy = twice * k_xx * a01, d_yy = twice * fma(k_xy, a01, k_yy * a11);
+        F16 d_xx = twice * k_xx * a00, d_xy = twice * k_xx * a01, d_yy = twice * fma(k_xy, a01, k_yy * a11);
 
-        const F16 d_peak_share = s[kSumG];  // opacity * factor times the gradient by their product
-        const F16 d_opacity[1] = {zero_unless(live, d_peak_share / g.opacity)};
+        const F16 d_peak_share = s[kSumG];  // the drawn peak times the gradient by it
+        const F16 d_opacity[1] = {zero_unless(live, p.kept.by_opacity * d_peak_share / g.opacity)};
         const F16 d_factor[1] = {zero_unless(live, d_peak_share / g.opacity_factor)};
+        // The law's ratio of areas is sqrt(det own / det), and d(ln det) = cov^-1.
+        const bool law = view.opacity_law != OpacityLaw::none;
+        const F16 d_area = law ? splat(0.5f) * p.kept.by_area * d_peak_share : splat(0.0f), d_wide = d_area / p.det;
+        d_xx -= d_wide * p.cov_yy;
+        d_xy += d_wide * p.cov_xy;
+        d_yy -= d_wide * p.cov_xx;
         const F16 d_variance[1] = {zero_unless(live, d_xx + d_yy)};
+        if (law) {
+            const F16 d_own = d_area / p.own_det;
+            d_xx += d_own * p.own_yy;
+            d_xy -= d_own * p.cov_xy;
+            d_yy += d_own * p.own_xx;
+        }
         put(out.opacities, first, count, d_opacity, out.accumulate);
         put(out.opacity_factor, first, count, d_factor, false);
         put(out.variance_px2, first, count, d_variance, false);

@@ -1,5 +1,6 @@
 """The compiled core, as native/ calls it. Arrays are contiguous CPU tensors; shapes are checked by the callers."""
 
+from enum import Enum
 from typing import final
 
 from torch import Tensor
@@ -7,6 +8,11 @@ from torch import Tensor
 def simd_level() -> str: ...
 def set_simd_level(name: str) -> bool: ...
 def release_memory() -> int: ...
+
+class OpacityLaw(Enum):
+    none = 0
+    energy = 1
+    optical_depth = 2
 
 @final
 class Rasterization:
@@ -33,8 +39,10 @@ class Rasterization:
         features: Tensor | None,
         low_pass_px2: float,
         near: float,
+        far: float,
         alpha_cut: float,
         relative_cut: bool,
+        opacity_law: OpacityLaw,
     ) -> Rasterization: ...
     def forward(
         self,

@@ -1,6 +1,8 @@
 """`Rendering` and `RenderOptions`: what `render` returns and what it takes beyond the everyday arguments."""
 
+import math
 from dataclasses import dataclass
+from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -39,7 +41,14 @@ def expected_depth(depth_sum: Float[Tensor, "*v h w"], alpha: Float[Tensor, "*v 
     return torch.where(hit, depth_sum / torch.where(hit, alpha, 1), 0)
 
 
-def check_settings(low_pass_px2: float, near: float, alpha_cut: float) -> None:
+OpacityLaw: TypeAlias = Literal[
+    "none",  # opacities stay as they are
+    "energy",  # a Gaussian alone takes as much light as before
+    "optical_depth",  # a surface of many stays closed
+]
+
+
+def check_settings(low_pass_px2: float, near: float, far: float, alpha_cut: float) -> None:
     """Refuse what no renderer can draw with.
 
     Raises:
@@ -51,6 +60,8 @@ def check_settings(low_pass_px2: float, near: float, alpha_cut: float) -> None:
         raise ValueError(f"`alpha_cut` must be in [0, 1), got {alpha_cut}.")
     if not near > 0:  # the projection divides by the camera z of what is seen
         raise ValueError(f"`near` must be positive, got {near}.")
+    if not far > near:
+        raise ValueError(f"`far` must be beyond `near`, got {far} and {near}.")
 
 
 @dataclass(frozen=True)
@@ -67,10 +78,12 @@ class RenderOptions:
     """Variance added to every 2D footprint, so that a Gaussian never falls between pixels (Kerbl et al. 2023)."""
     near: float = 0.01
     """Gaussians with camera z below this are not seen; scene units."""
+    far: float = math.inf
+    """Gaussians with this camera z or a larger one are not seen; scene units."""
     alpha_cut: float = 1 / 255
     """Contributions with a smaller alpha are dropped."""
     relative_cut: bool = True
-    """Scale the cut by each Gaussian's opacity factor, floor 1e-6, so that blur keeps the same share of the light."""
+    """Scale the cut by each Gaussian's opacity factor and law, floor 1e-6: blur then keeps the same share of light."""
     colors: Float[Tensor, "n 3"] | Float[Tensor, "v n 3"] | None = None
     """Direct colours in place of spherical harmonics."""
     features: Float[Tensor, "n c"] | Float[Tensor, "v n c"] | None = None
@@ -81,6 +94,8 @@ class RenderOptions:
     """Per-view orientations in place of the shared ones."""
     variance_px2: Float[Tensor, "v n"] | None = None
     """Isotropic variance added to each 2D footprint."""
+    opacity_law: OpacityLaw = "none"
+    """What `variance_px2` does to the opacities, besides `opacity_factor`."""
     opacity_factor: Float[Tensor, "v n"] | None = None
     """Factor on each opacity."""
     mean_offsets_px: Float[Tensor, "v n 2"] | None = None
@@ -97,4 +112,4 @@ class RenderOptions:
     """CPU threads; None is torch's number."""
 
     def __post_init__(self) -> None:
-        check_settings(self.low_pass_px2, self.near, self.alpha_cut)
+        check_settings(self.low_pass_px2, self.near, self.far, self.alpha_cut)

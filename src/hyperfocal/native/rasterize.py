@@ -3,6 +3,7 @@
 Everything is float32 on the CPU. Shapes and types are checked here, so that the core meets only what it understands.
 """
 
+import math
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,7 +13,7 @@ from torch import Tensor
 from torch.autograd.function import once_differentiable
 
 from .. import _core
-from ..rendering import check_settings
+from ..rendering import OpacityLaw, check_settings
 from .memory import empty
 
 MAX_CHANNELS = 32
@@ -64,8 +65,10 @@ def rasterize(
     weight_sum: bool = False,
     low_pass_px2: float = 0.3,
     near: float = 0.01,
+    far: float = math.inf,
     alpha_cut: float = 1 / 255,
     relative_cut: bool = True,
+    opacity_law: OpacityLaw = "none",
     threads: int | None = None,
 ) -> RasterOutputs:
     """Draw Gaussians into `v` views.
@@ -93,8 +96,10 @@ def rasterize(
         weight_sum: Compute `weight_sum`.
         low_pass_px2: Variance that every 2D covariance gets.
         near: Gaussians with a smaller camera z are culled; positive.
+        far: Gaussians with this camera z or a larger one are culled.
         alpha_cut: Smaller contributions are dropped.
-        relative_cut: Multiply the cut by the opacity factor (but not below 1e-6).
+        relative_cut: Multiply the cut by the opacity factor (but not below 1e-6), the law's included.
+        opacity_law: What `variance_px2` does to the opacities, besides `opacity_factor`.
         threads: By default as many as torch uses. The result is the same bit for bit.
 
     Raises:
@@ -120,7 +125,7 @@ def rasterize(
     first_row, last_row = row_window or (0, height)
     if not 0 <= first_row < last_row <= height:
         raise ValueError(f"row_window must be rows [first, last) of an image {height} high, got {row_window}")
-    check_settings(low_pass_px2, near, alpha_cut)
+    check_settings(low_pass_px2, near, far, alpha_cut)
     _check(tensors | {"error_map": error_map}, width, height)
     degree = 0
     if sh is not None:
@@ -129,7 +134,8 @@ def rasterize(
         if degree < 0:
             raise ValueError(f"sh_degree must not be negative, got {sh_degree}")
     window = (width, last_row - first_row, first_row, height)
-    settings = (*window, degree, low_pass_px2, near, alpha_cut, relative_cut)
+    law = getattr(_core.OpacityLaw, opacity_law if variance_px2 is not None else "none")
+    settings = (*window, degree, low_pass_px2, near, far, alpha_cut, relative_cut, law)
     if threads is not None and threads < 1:
         raise ValueError(f"threads must be at least 1, or None for torch's number, got {threads}")
     if error_map is not None:
@@ -142,7 +148,7 @@ def rasterize(
 class _Rasterize(torch.autograd.Function):
     @staticmethod
     def forward(ctx: Any, settings: tuple, wanted: tuple, *inputs: Tensor | None) -> tuple[Tensor | None, ...]:
-        width, height, first_row, image_height, degree, low_pass_px2, near, alpha_cut, relative_cut = settings
+        width, height, first_row, image_height, degree, *floats_and_laws = settings
         error_map, weight_sum, threads = wanted
         arrays: list[Any] = [None if t is None else t.detach() for t in inputs]
         means, quaternions, scales, opacities, pose, focal, center, sh, colors, *rest = arrays
@@ -150,7 +156,7 @@ class _Rasterize(torch.autograd.Function):
         core = _core.Rasterization.prepare(
             *(means, quaternions, scales, opacities, pose, focal, center, width, height, first_row, image_height),
             *(sh, colors, degree),
-            *(background, variance, factor, offsets, features, low_pass_px2, near, alpha_cut, relative_cut),
+            *(background, variance, factor, offsets, features, *floats_and_laws),
         )
         views, n = len(pose), len(opacities)
         color = empty(views, height, width, 3)

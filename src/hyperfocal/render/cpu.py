@@ -40,8 +40,10 @@ def render_cpu(
         weight_sum=options.weight_sum,
         low_pass_px2=options.low_pass_px2,
         near=options.near,
+        far=options.far,
         alpha_cut=options.alpha_cut,
         relative_cut=options.relative_cut,
+        opacity_law=options.opacity_law,
         threads=options.threads,
     )
     return Rendering(

@@ -18,6 +18,7 @@ from ..rendering import Rendering, RenderOptions, expected_depth
 from ..sh import color_from_sum
 from ..transforms import rotation_from_quaternion
 from .cuda_stages import Stages
+from .opacity_law import spread_opacity
 from .reference import ALPHA_MAX, CUT_FLOOR, FRUSTUM_MARGIN, project_gaussians
 
 TILE_PX = 16
@@ -198,6 +199,7 @@ def project(
         camera.height + 2 * pad,
         eps2d=options.low_pass_px2 * enlarged**2,
         near_plane=options.near,
+        far_plane=min(options.far, 3e38),
         packed=True,
     )
     if pad:
@@ -209,21 +211,24 @@ def project(
     xx, xy, yy = _inverse(conics if changes else conics.detach())
     if pad or calibrates:
         means_px, (xx, xy, yy) = _with_own_border(inputs, index, means_px, (xx, xy, yy), camera, options)
+    area_ratio = None
     if inputs.variance_px2 is not None:
-        added = inputs.variance_px2[index]
+        added, own = inputs.variance_px2[index], xx * yy - xy.square()
         xx, yy = xx + added, yy + added
+        area_ratio = (own / (xx * yy - xy.square())).sqrt()
     if changes:
         conics = torch.stack(_inverse(torch.stack((xx, xy, yy), 1)), 1)
     if inputs.mean_offsets_px is not None:
         means_px = means_px + inputs.mean_offsets_px[index]
 
-    peaks, factor = inputs.opacities[index], 1.0
-    if inputs.opacity_factor is not None:
-        factor = inputs.opacity_factor[index]
-        peaks = peaks * factor
+    opacities = inputs.opacities[index]
+    factor = torch.ones_like(opacities) if inputs.opacity_factor is None else inputs.opacity_factor[index]
+    if area_ratio is not None and options.opacity_law != "none":
+        factor = factor * spread_opacity(opacities, area_ratio, options.opacity_law) / opacities
+    peaks = opacities * factor
     with torch.no_grad():
         finite = means_px.isfinite().all(1) & conics.isfinite().all(1) & peaks.isfinite()
-        cuts = torch.as_tensor(factor * options.alpha_cut, dtype=peaks.dtype, device=peaks.device)
+        cuts = factor * options.alpha_cut
         cuts = cuts.clamp_min(CUT_FLOOR) if options.relative_cut else torch.full_like(cuts, options.alpha_cut)
         cuts = cuts.clamp_min(stages.alpha_cut)  # what the kernels drop anyhow
         reach = (2 * torch.log((peaks / cuts).clamp_min(1))).sqrt()

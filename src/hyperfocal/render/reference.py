@@ -15,6 +15,7 @@ from ..camera import Camera, pixel_centers
 from ..gaussians import Gaussians
 from ..rendering import Rendering, RenderOptions, expected_depth
 from ..transforms import rotation_from_quaternion
+from .opacity_law import spread_opacity
 
 ALPHA_MAX = 0.999  # a splat never hides everything, so transmittance stays invertible
 TRANSMITTANCE_STOP = 1e-4  # a pixel is finished before the Gaussian that would take it to this
@@ -62,7 +63,7 @@ def project_gaussians(
     rotation, translation = camera.world_to_camera[:3, :3], camera.world_to_camera[:3, 3]
     inside = means @ rotation.T + translation
     depths_z = inside[:, 2]
-    in_front = depths_z >= options.near
+    in_front = (depths_z >= options.near) & (depths_z < options.far)
     z = torch.where(in_front, depths_z, 1.0)
     slope = inside[:, :2] / z.unsqueeze(1)
 
@@ -79,13 +80,16 @@ def project_gaussians(
     to_image = jacobian @ rotation
     spread = variance_px2 if variance_px2 is not None else means.new_zeros(len(means))
     identity = torch.eye(2, dtype=means.dtype, device=means.device)
-    covariances_px2 = to_image @ covariances @ to_image.transpose(1, 2)
-    covariances_px2 = covariances_px2 + (options.low_pass_px2 + spread)[:, None, None] * identity
+    own_px2 = to_image @ covariances @ to_image.transpose(1, 2) + options.low_pass_px2 * identity
+    covariances_px2 = own_px2 + spread[:, None, None] * identity
     means_px = camera.focal_px * slope + camera.center_px
     if mean_offsets_px is not None:
         means_px = means_px + mean_offsets_px
 
     factor = opacity_factor if opacity_factor is not None else torch.ones_like(opacities)
+    if variance_px2 is not None and options.opacity_law != "none":
+        area_ratio = (torch.linalg.det(own_px2) / torch.linalg.det(covariances_px2)).sqrt()
+        factor = factor * spread_opacity(opacities, area_ratio, options.opacity_law) / opacities
     peaks = opacities * factor
     cuts = torch.full_like(peaks, options.alpha_cut)
     if options.relative_cut:
