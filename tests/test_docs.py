@@ -51,7 +51,7 @@ def test_commands_and_flags_exist(page: Path, flags: dict[str, set[str]]) -> Non
     [
         ("hyperfocal reconstruct photos --resume", None),
         ("hyperfocal reconstrukt photos", "no command reconstrukt"),
-        ("hyperfocal reconstruct photos --frames", "no --frames"),
+        ("hyperfocal reconstruct photos --smooth", "no --smooth"),
         ("render --frames", None),
         ("render --frame", "no --frame"),  # though it is the beginning of one
         ("--frames", None),

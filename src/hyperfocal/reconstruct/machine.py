@@ -2,6 +2,7 @@
 
 import os
 import platform
+import re
 import sys
 from pathlib import Path
 
@@ -50,6 +51,12 @@ def peak_memory_mib() -> float | None:
     """Return the most memory this process has held so far; None where the system does not say."""
     if sys.platform == "win32":
         return None
+    # Not getrusage where this is there: what that says outlives exec, so a large parent's memory would count as ours.
+    status = Path("/proc/self/status")
+    if status.is_file():
+        found = re.search(r"^VmHWM:\s+(\d+) kB", status.read_text(), re.MULTILINE)
+        if found:
+            return int(found[1]) / 2**10
     import resource
 
     peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss

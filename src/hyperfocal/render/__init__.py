@@ -12,6 +12,7 @@ from ..depth import normals_from_depth
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..rendering import Rendering, RenderOptions
+from .defocus import render_splats
 
 Backend: TypeAlias = Literal[
     "auto",  # by the device of the tensors: cpu on the CPU, cuda on an NVIDIA GPU
@@ -38,7 +39,7 @@ def render(
     Args:
         gaussians: What is seen.
         camera: One view, or a batch; the tensors of the result have the same leading dimension.
-        lens: None is the pinhole. A finite aperture is not served yet.
+        lens: None is the pinhole; else one for all views, or one a view. See `RenderOptions.opacity_law` and `defocus`.
         shutter: None is the still frame. A finite exposure is not served yet.
         background: Colour behind everything, one or one a view; None is black.
         normals: Also compute world normals of the median depth.
@@ -50,20 +51,28 @@ def render(
         TypeError: tensors of a kind that the backend does not take.
         ValueError: per-view tensors for another number of views.
     """
-    if lens is not None or shutter is not None:
-        raise NotImplementedError("`lens` and `shutter` are not served yet: only the pinhole and the still frame are.")
+    if shutter is not None:
+        raise NotImplementedError("`shutter` is not served yet: only the still frame is.")
+    if lens is None and (options.opacity_law == "light_kept" or options.defocus != "splat"):
+        raise ValueError("`opacity_law='light_kept'` and `defocus='fast_splat'` are for a lens, and none is given.")
     batch = camera.as_batch()
     v = len(batch.world_to_camera)
     dtype, device = gaussians.means.dtype, gaussians.device
     if background is None:
         background = torch.zeros(3, dtype=dtype, device=device)
     _check_views(options, v, len(gaussians))
-    rendering = _backend(backend, device)(gaussians, batch, background.expand(v, 3), options)
+    draw, background = _backend(backend, device), background.expand(v, 3)
+    if lens is None:
+        rendering = draw(gaussians, batch, background, options)
+    else:
+        rendering = render_splats(draw, gaussians, batch, lens, background, options)
     if normals:
         if options.row_window is not None:
             raise NotImplementedError("Normals of a row window are not served: render the whole image.")
-        if not options.depth_median:
-            raise ValueError("Normals are those of the median depth: leave `RenderOptions.depth_median` True.")
+        if not options.depth_median or options.defocus != "splat":
+            raise ValueError(
+                "Normals are those of the median depth: leave `RenderOptions.depth_median` True and `defocus` "splat"."
+            )
         maps = [normals_from_depth(batch[i], rendering.depth_median[i]) for i in range(v)]
         rendering = replace(rendering, normals=torch.stack(maps))
     return rendering if camera.is_batch else _first_view(rendering)

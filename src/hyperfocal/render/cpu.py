@@ -43,7 +43,7 @@ def render_cpu(
         far=options.far,
         alpha_cut=options.alpha_cut,
         relative_cut=options.relative_cut,
-        opacity_law=options.opacity_law,
+        opacity_law=options.opacity_law or "none",
         threads=options.threads,
     )
     return Rendering(

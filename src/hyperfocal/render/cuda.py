@@ -161,7 +161,7 @@ def check_options(options: RenderOptions, kernel_cut: float) -> None:
             f"`RenderOptions.features` has {features.shape[-1]} channels; the cuda backend serves at most "
             f"{MOST_FEATURES}. Render them in parts."
         )
-    lowers = options.opacity_factor is not None or options.opacity_law != "none"
+    lowers = options.opacity_factor is not None or options.opacity_law not in (None, "none")
     if lowers and options.relative_cut and kernel_cut > STOCK_CUT / 1.001:
         _warn_once(
             "The published gsplat drops every alpha below 1/255, and so light of splats whose opacity a blur has "

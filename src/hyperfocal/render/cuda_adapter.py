@@ -223,7 +223,7 @@ def project(
 
     opacities = inputs.opacities[index]
     factor = torch.ones_like(opacities) if inputs.opacity_factor is None else inputs.opacity_factor[index]
-    if area_ratio is not None and options.opacity_law != "none":
+    if area_ratio is not None and options.opacity_law not in (None, "none"):
         factor = factor * spread_opacity(opacities, area_ratio, options.opacity_law) / opacities
     peaks = opacities * factor
     with torch.no_grad():

@@ -87,7 +87,7 @@ def project_gaussians(
         means_px = means_px + mean_offsets_px
 
     factor = opacity_factor if opacity_factor is not None else torch.ones_like(opacities)
-    if variance_px2 is not None and options.opacity_law != "none":
+    if variance_px2 is not None and options.opacity_law not in (None, "none"):
         area_ratio = (torch.linalg.det(own_px2) / torch.linalg.det(covariances_px2)).sqrt()
         factor = factor * spread_opacity(opacities, area_ratio, options.opacity_law) / opacities
     peaks = opacities * factor

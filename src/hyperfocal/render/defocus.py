@@ -1,0 +1,256 @@
+"""A lens for splats: each Gaussian's footprint grows by its circle of confusion.
+
+The circle of diameter c has the variance c^2 / 16 along each axis; that is added to the 2D covariance. What the opacity
+becomes is a law of `opacity_law.py`, or `light_kept`, which measures what the laws assume.
+"""
+
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass, replace
+from functools import cache
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from ..camera import Camera
+from ..gaussians import Gaussians
+from ..lens import ThinLens
+from ..rendering import Rendering, RenderOptions, expected_depth
+
+Draw = Callable[[Gaussians, Camera, Float[Tensor, "v 3"], RenderOptions], Rendering]
+
+FACTORS = (2, 4, 8, 16)  # by which strongly blurred depths may be drawn smaller
+LEAST_CIRCLE_PX = 3.0  # of the smaller picture: measured to stay 57 dB and more from the whole one
+MARGIN_PX = 4  # of the smaller picture around the image, for the interpolation
+ROUNDS = 2  # of light_kept: one gains most of it, a third almost nothing
+_FAINT = 0.005  # pixels of light below which a Gaussian's ratio says nothing
+_USUAL = 0.95  # share of the Gaussians whose circles a border has room for
+_MOST_CHANGE = 5.0
+
+
+def circle_variance_px2(
+    means: Float[Tensor, "n 3"] | Float[Tensor, "v n 3"], camera: Camera, lens: ThinLens, near: float
+) -> Float[Tensor, "v n"]:
+    """Return the variance c^2 / 16 of the circle of confusion of each Gaussian in each view of a batch."""
+    axis, shift = camera.world_to_camera[:, 2, :3], camera.world_to_camera[:, 2, 3:]
+    # What is nearer is culled, and must not divide by zero first.
+    depth_z = ((means * axis.unsqueeze(1)).sum(-1) + shift).clamp_min(near)
+    focal_px = camera.focal_px.prod(-1).sqrt().unsqueeze(1)
+    return (_per_view(lens, len(axis)).coc_diameter_px(depth_z, focal_px) / 4).square()
+
+
+def render_splats(
+    draw: Draw,
+    gaussians: Gaussians,
+    camera: Camera,
+    lens: ThinLens,
+    background: Float[Tensor, "v 3"],
+    options: RenderOptions,
+) -> Rendering:
+    """Return what a backend draws through a lens.
+
+    Args:
+        draw: The backend.
+        gaussians: What is seen.
+        camera: A batch.
+        lens: One for all views, or one a view.
+        background: Of each view.
+        options: `defocus`, `opacity_law` and whatever else.
+
+    Raises:
+        NotImplementedError: an option that only `defocus="splat"` serves.
+    """
+    means = gaussians.means if options.means is None else options.means
+    variance = circle_variance_px2(means, camera, lens, options.near)
+    if options.variance_px2 is not None:
+        variance = variance + options.variance_px2
+    law = options.opacity_law or "light_kept"
+    options = replace(options, variance_px2=variance, opacity_law=law)
+    if law == "light_kept":
+        kept = light_kept(draw, gaussians, camera, options)
+        given = options.opacity_factor
+        options = replace(options, opacity_law="optical_depth", opacity_factor=kept if given is None else kept * given)
+    if options.defocus == "splat":
+        return draw(gaussians, camera, background, options)
+    _refuse_in_layers(options)
+    views = [
+        _in_layers(draw, gaussians, camera[i : i + 1], _per_view(lens, len(background)), i, background[i], options)
+        for i in range(len(background))
+    ]
+    return Rendering(**{name: _joined([getattr(view, name) for view in views]) for name in vars(views[0])})  # pyright: ignore[reportArgumentType]
+
+
+@torch.no_grad()
+def light_kept(draw: Draw, gaussians: Gaussians, camera: Camera, options: RenderOptions) -> Float[Tensor, "v n"]:
+    """Return factors on opacities with which each Gaussian gives the blurred picture as much light as the sharp one.
+
+    A blur moves light and neither makes nor takes any: what a Gaussian contributes to the picture, summed over pixels,
+    is the same whether it is sharp or not, up to what it wins and loses at the edges of things before it. The laws only
+    keep that for Gaussians alone, or in sheets. Here the sums are measured and the opacities corrected, twice, from
+    those of the law of optical depth. Not differentiable: the factors count as constants.
+    """
+    # At half size, as sums over pixels need no more, and with a border, past which the blur moves light both ways.
+    assert options.variance_px2 is not None, "the lens has set it"
+    largest_px = 4 * float(options.variance_px2.quantile(_USUAL)) ** 0.5
+    border_px = min(math.ceil(largest_px / 2), max(camera.width, camera.height) // 8)
+    camera = _smaller_camera(camera, 2, max(border_px // 2, 1))
+    quick = replace(_smaller(options, 2), features=None, error_map=None, row_window=None, mean_offsets_px=None)
+    quick = replace(quick, weight_sum=True, depth_median=False)
+    black = camera.focal_px.new_zeros(len(camera.focal_px), 3)
+    sharp = draw(gaussians, camera, black, replace(quick, variance_px2=None, opacity_law="none")).weight_sum
+    factor = torch.ones_like(options.variance_px2) if options.opacity_factor is None else options.opacity_factor
+    own = factor
+    for _ in range(ROUNDS):
+        blurred = replace(quick, opacity_law="optical_depth", opacity_factor=factor)
+        wide = draw(gaussians, camera, black, blurred).weight_sum
+        assert sharp is not None and wide is not None, "weight_sum was asked for"
+        change = ((sharp + _FAINT) / (wide + _FAINT)).clamp(1 / _MOST_CHANGE, _MOST_CHANGE)
+        factor = torch.minimum(factor * change, 1 / gaussians.opacities)
+    return factor / own
+
+
+@dataclass(frozen=True)
+class Layer:
+    """The Gaussians with camera z in [near, far), drawn `factor` times smaller."""
+
+    near: float
+    far: float
+    factor: int
+
+
+def depth_layers(lens: ThinLens, focal_px: float, near: float, far: float) -> Iterator[Layer]:
+    """Yield layers front to back such that the circles of each are at least `LEAST_CIRCLE_PX` of its smaller picture.
+
+    Args:
+        lens: Of one view.
+        focal_px: Focal length of the whole picture.
+        near: What is nearer is not seen.
+        far: What is farther is not seen.
+    """
+    reach, focus = float(lens.aperture_diameter) * focal_px, 1 / float(lens.focus_distance)
+    circles = [LEAST_CIRCLE_PX * factor for factor in FACTORS]
+    fronts = [1 / (focus + circle / reach) if reach > 0 else 0.0 for circle in reversed(circles)]
+    backs = [1 / (focus - circle / reach) if reach > 0 and focus > circle / reach else math.inf for circle in circles]
+    ends = [*fronts, *backs, math.inf]
+    factors = [*reversed(FACTORS), 1, *FACTORS]
+    start = near
+    for end, factor in zip(ends, factors, strict=True):
+        end = min(max(end, start), far)
+        if end > start:
+            yield Layer(start, end, factor)
+        start = end
+
+
+def _in_layers(
+    draw: Draw,
+    gaussians: Gaussians,
+    camera: Camera,
+    lens: ThinLens,
+    view: int,
+    background: Float[Tensor, "3"],
+    options: RenderOptions,
+) -> Rendering:
+    """Return one view, blended from layers of depth. Blending is associative, so only the interpolation errs."""
+    own = ThinLens(lens.aperture_diameter[view].detach(), lens.focus_distance[view].detach())
+    focal_px = float(camera.focal_px.detach().prod().sqrt())
+    options = _of_view(options, view)
+    black = torch.zeros_like(background).unsqueeze(0)
+    height, width = camera.height, camera.width
+    color, depth = background.new_zeros(height, width, 3), background.new_zeros(height, width)
+    clear = background.new_ones(height, width)
+    radii = background.new_zeros(len(gaussians))
+    for layer in depth_layers(own, focal_px, options.near, options.far):
+        small, smaller = replace(options, near=layer.near, far=layer.far), camera
+        if layer.factor > 1:
+            small, smaller = _smaller(small, layer.factor), _smaller_camera(camera, layer.factor, MARGIN_PX)
+        drawn = draw(gaussians, smaller, black, small)
+        radii = torch.maximum(radii, layer.factor * drawn.radii_px[0])
+        if not bool((drawn.radii_px > 0).any()):
+            continue
+        maps = torch.cat(
+            (drawn.color[0], torch.stack((drawn.alpha[0], drawn.alpha[0] * drawn.depth_expected[0]), -1)), -1
+        )
+        if layer.factor > 1:
+            maps = _enlarged(maps, layer.factor, height, width)
+        color = color + clear.unsqueeze(-1) * maps[..., :3]
+        depth = depth + clear * maps[..., 4]
+        clear = clear * (1 - maps[..., 3])
+    alpha = 1 - clear
+    return Rendering(
+        color=(color + clear.unsqueeze(-1) * background).unsqueeze(0),
+        alpha=alpha.unsqueeze(0),
+        depth_expected=expected_depth(depth, alpha).unsqueeze(0),
+        depth_median=torch.full_like(depth, math.nan).unsqueeze(0),
+        normals=None,
+        features=None,
+        radii_px=radii.unsqueeze(0),
+        weight_sum=None,
+        error_sum=None,
+    )
+
+
+def _of_view(options: RenderOptions, view: int) -> RenderOptions:
+    """Return the options with only the row of one view of what is given by view."""
+    rows = {name: getattr(options, name) for name in ("means", "quaternions", "variance_px2", "opacity_factor")}
+    if options.colors is not None and options.colors.dim() == 3:
+        rows["colors"] = options.colors
+    return replace(options, **{name: None if t is None else t[view : view + 1] for name, t in rows.items()})
+
+
+def _smaller(options: RenderOptions, factor: int) -> RenderOptions:
+    """Return the options for a picture `factor` times smaller, whose footprints are the same in the whole one."""
+    assert options.variance_px2 is not None, "the lens has set it"
+    return replace(
+        options, low_pass_px2=options.low_pass_px2 / factor**2, variance_px2=options.variance_px2 / factor**2
+    )
+
+
+def _smaller_camera(camera: Camera, factor: int, margin_px: int) -> Camera:
+    """Return the camera of a picture `factor` times smaller with a margin all around."""
+    return replace(
+        camera,
+        width=-(-camera.width // factor) + 2 * margin_px,
+        height=-(-camera.height // factor) + 2 * margin_px,
+        focal_px=camera.focal_px / factor,
+        center_px=camera.center_px / factor + margin_px,
+    )
+
+
+def _enlarged(maps: Float[Tensor, "small_h small_w c"], factor: int, height: int, width: int) -> Float[Tensor, "h w c"]:
+    """Return smooth maps at the size of the whole picture (Lanczos, three lobes)."""
+    rows = _interpolation(factor, height, maps.shape[0]).to(maps)
+    columns = _interpolation(factor, width, maps.shape[1]).to(maps)
+    return torch.einsum("yj,jxc->yxc", rows, torch.einsum("xi,jic->jxc", columns, maps))
+
+
+@cache
+def _interpolation(factor: int, size: int, small_size: int) -> Float[Tensor, "size small_size"]:
+    """Return the weights of the small picture's pixels in each pixel of one axis of the whole one."""
+    place = (torch.arange(size, dtype=torch.float64) + 0.5) / factor + MARGIN_PX
+    away = place.unsqueeze(1) - (torch.arange(small_size, dtype=torch.float64) + 0.5)
+    weights = torch.where(away.abs() < 3, torch.sinc(away) * torch.sinc(away / 3), 0)
+    return (weights / weights.sum(1, keepdim=True)).float()
+
+
+def _per_view(lens: ThinLens, views: int) -> ThinLens:
+    """Return the lens with one aperture and focus, [v, 1], for each view."""
+    return ThinLens(
+        lens.aperture_diameter.reshape(-1, 1).expand(views, 1), lens.focus_distance.reshape(-1, 1).expand(views, 1)
+    )
+
+
+def _joined(tensors: list[Tensor | None]) -> Tensor | None:
+    known = [tensor for tensor in tensors if tensor is not None]
+    return torch.cat(known) if known else None
+
+
+def _refuse_in_layers(options: RenderOptions) -> None:
+    """Raise for what only one picture of all depths has."""
+    for name in ("features", "mean_offsets_px", "error_map", "row_window"):
+        if getattr(options, name) is not None:
+            raise NotImplementedError(
+                f"`RenderOptions.{name}` is not served by `defocus='fast_splat'`: use the default, `defocus='splat'`."
+            )
+    if options.weight_sum:
+        raise NotImplementedError("`RenderOptions.weight_sum` is not served by `defocus='fast_splat'`: use 'splat'.")
