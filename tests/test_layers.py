@@ -13,7 +13,10 @@ PACKAGE = ROOT / "src" / "hyperfocal"
 
 LAYERS: tuple[tuple[str, ...], ...] = (
     ("shapes", "transforms", "color", "sh", "errors", "files", "tensor_files", "progress", "activations", "scratch"),
-    ("gaussians", "camera", "distortion", "lens", "depth", "scene", "rendering", "protocols", "paths"),
+    (
+        *("gaussians", "camera", "distortion", "lens", "apertures", "depth", "scene", "exif_lens", "rendering"),
+        *("protocols", "paths"),
+    ),
     ("data", "export", "nets", "native"),
     ("render",),
     ("losses", "metrics", "priors", "sfm", "synthetic"),

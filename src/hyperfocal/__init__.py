@@ -11,6 +11,9 @@ from typing import TYPE_CHECKING
 __version__ = "0.1.0"
 
 if TYPE_CHECKING:
+    from .apertures import Aperture as Aperture
+    from .apertures import aperture_points as aperture_points
+    from .apertures import blur_kernel as blur_kernel
     from .camera import Camera as Camera
     from .data import load_photograph as load_photograph
     from .data import read_scene as read_scene
@@ -18,6 +21,7 @@ if TYPE_CHECKING:
     from .errors import BadInputError as BadInputError
     from .errors import HyperfocalError as HyperfocalError
     from .errors import NothingUsableError as NothingUsableError
+    from .exif_lens import physical_lens_from_exif as physical_lens_from_exif
     from .export import read_ply as read_ply
     from .export import write_ply as write_ply
     from .fit import Checkpoint as Checkpoint
@@ -27,6 +31,7 @@ if TYPE_CHECKING:
     from .fit import read_checkpoint as read_checkpoint
     from .fit import write_checkpoint as write_checkpoint
     from .gaussians import Gaussians as Gaussians
+    from .lens import PhysicalLens as PhysicalLens
     from .lens import ThinLens as ThinLens
     from .reconstruct import ReconstructConfig as ReconstructConfig
     from .reconstruct import Result as Result
@@ -43,6 +48,9 @@ if TYPE_CHECKING:
 
 # Public name -> the module that defines it. A test keeps this table and the imports above equal.
 _HOMES = {
+    "Aperture": "apertures",
+    "aperture_points": "apertures",
+    "blur_kernel": "apertures",
     "Camera": "camera",
     "load_photograph": "data",
     "read_scene": "data",
@@ -50,6 +58,7 @@ _HOMES = {
     "BadInputError": "errors",
     "HyperfocalError": "errors",
     "NothingUsableError": "errors",
+    "physical_lens_from_exif": "exif_lens",
     "read_ply": "export",
     "write_ply": "export",
     "Checkpoint": "fit",
@@ -59,6 +68,7 @@ _HOMES = {
     "read_checkpoint": "fit",
     "write_checkpoint": "fit",
     "Gaussians": "gaussians",
+    "PhysicalLens": "lens",
     "ThinLens": "lens",
     "ReconstructConfig": "reconstruct",
     "Result": "reconstruct",

@@ -22,6 +22,7 @@ class Exif:
     f_number: float | None = None
     exposure_s: float | None = None
     focus_distance_m: float | None = None
+    """`math.inf` where the camera says infinity."""
     make: str | None = None
     model: str | None = None
 

@@ -36,6 +36,24 @@ def test_info_says_what_was_recognised(tmp_path: Path, capsys: pytest.CaptureFix
     assert json.loads(capsys.readouterr().out.strip().splitlines()[-1])["kind"] == "photographs"
 
 
+def test_info_says_what_exif_tells_about_the_lens(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
+    for i, (f_number, metres) in enumerate([(1.8, 2.0), (8.0, None)]):
+        exif = Image.Exif()
+        details = exif.get_ifd(0x8769)
+        details[0x920A], details[0xA405], details[0x829D] = 50.0, 50, f_number
+        if metres is not None:
+            details[0x9206] = metres
+        save_picture(torch.rand(24, 36, 3), tmp_path / f"{i}.jpg", exif=exif)
+    assert main(["info", str(tmp_path)]) == 0
+    printed = said(capsys)
+    assert "aperture f/1.8 to f/8 focal length 50 mm focused at 2 m (1 of 2 photographs)" in printed
+    # f^2 / (N c) + f with c = 43.27 mm / 1500.
+    assert "hyperfocal distance 10.9 m to 48.2 m; circle of 1/1500 of the diagonal" in printed
+    save_picture(torch.rand(24, 36, 3), tmp_path / "plain" / "0.png")
+    assert main(["info", str(tmp_path / "plain")]) == 0
+    assert "focal length" not in said(capsys)
+
+
 def test_the_plan_says_what_was_recognised(tmp_path: Path, capsys: pytest.CaptureFixture[str]):
     transforms_json(relief_views(tmp_path / "images", 3, width=32, height=24), tmp_path)
     assert main(["reconstruct", str(tmp_path), "--dry-run"]) == 0

@@ -1,11 +1,13 @@
 """`hyperfocal info`: what a path holds."""
 
+import math
 from collections.abc import Mapping
 from pathlib import Path
 
 from rich.console import Console
 
 from ..data import SceneKind, read_scene
+from ..exif_lens import known_lens
 from ..export import read_ply
 from ..gaussians import Gaussians
 from ..progress import Progress
@@ -114,6 +116,7 @@ def _scene_facts(scene: Scene) -> dict[str, object]:
         "points": "none" if scene.points is None else f"{len(scene.points):,}",
         "scale": scale,
         "taken with": _makers(scene),
+        **_lens_facts(scene),
     }
 
 
@@ -127,3 +130,30 @@ def _distortions(scene: Scene) -> str:
 def _makers(scene: Scene) -> str:
     names = sorted({" ".join(filter(None, (view.exif.make, view.exif.model))) for view in scene.views} - {""})
     return ", ".join(names) or "unknown"
+
+
+def _lens_facts(scene: Scene) -> dict[str, object]:
+    """Return what EXIF tells about the lenses; nothing where no photograph says an f-number or a focal length."""
+    lenses = [known_lens(view.exif, *photo_size(view)) for view in scene.views]
+    f_numbers = [lens.f_number for lens in lenses if lens.f_number is not None]
+    focal_mm = [1e3 * lens.focal_length_m for lens in lenses if lens.focal_length_m is not None]
+    focus = [lens.focus_distance_m for lens in lenses if lens.focus_distance_m is not None]
+    hyperfocal = [lens.hyperfocal_m for lens in lenses if lens.hyperfocal_m is not None]
+    if not f_numbers and not focal_mm:
+        return {}
+    circle = "; circle of 1/1500 of the diagonal"
+    return {
+        "aperture": _span(f_numbers, "f/{}", len(lenses)),
+        "focal length": _span(focal_mm, "{} mm", len(lenses)),
+        "focused at": _span(focus, "{} m", len(lenses)),
+        "hyperfocal distance": _span(hyperfocal, "{} m", len(lenses)) + (circle if hyperfocal else ""),
+    }
+
+
+def _span(values: list[float], form: str, photographs: int) -> str:
+    """Return the least and the most of numbers as words, and of how many photographs they are if not of all."""
+    if not values:
+        return "unknown"
+    ends = ["infinity" if value == math.inf else form.format(f"{value:.3g}") for value in (min(values), max(values))]
+    words = " to ".join(dict.fromkeys(ends))
+    return words if len(values) == photographs else f"{words} ({len(values)} of {photographs} photographs)"

@@ -4,8 +4,12 @@ import math
 
 from PIL import ExifTags
 from PIL.Image import Exif as PillowExif
+from PIL.TiffImagePlugin import IFDRational
 
+from ..exif_lens import believable
 from ..scene import Exif
+
+_INFINITELY_FAR = 0xFFFFFFFF  # the Exif standard's numerator for a SubjectDistance of infinity
 
 
 def exif_orientation(exif: PillowExif) -> int:
@@ -18,15 +22,23 @@ def read_exif(exif: PillowExif) -> Exif:
     """Return how a photograph was taken."""
     details = {**exif, **exif.get_ifd(ExifTags.IFD.Exif)}
     tags = ExifTags.Base
-    return Exif(
+    read = Exif(
         focal_length_mm=_positive(details.get(tags.FocalLength)),
         focal_length_35mm=_positive(details.get(tags.FocalLengthIn35mmFilm)),
         f_number=_positive(details.get(tags.FNumber)),
         exposure_s=_positive(details.get(tags.ExposureTime)),
-        focus_distance_m=_positive(details.get(tags.SubjectDistance)),
+        focus_distance_m=_distance(details.get(tags.SubjectDistance)),
         make=_text(details.get(tags.Make)),
         model=_text(details.get(tags.Model)),
     )
+    return believable(read)
+
+
+def _distance(value: object) -> float | None:
+    """Return metres, infinity where the numerator says so."""
+    if isinstance(value, IFDRational) and value.numerator == _INFINITELY_FAR:
+        return math.inf
+    return _positive(value)
 
 
 def _positive(value: object) -> float | None:

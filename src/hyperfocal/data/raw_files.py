@@ -13,6 +13,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from ..errors import BadInputError, has_package, missing_extra
+from ..exif_lens import believable
 from ..scene import Exif
 from .exif import read_exif
 from .image_header import DAMAGED, ImageHeader
@@ -159,7 +160,8 @@ def _exif(path: Path, raw: Any) -> Exif:
         "f_number": _positive(getattr(other, "aperture", None)),
         "exposure_s": _positive(getattr(other, "shutter_speed", None)),
     }
-    return replace(_tagged_exif(path, raw), **{key: value for key, value in known.items() if value is not None})
+    known = {key: value for key, value in known.items() if value is not None}
+    return believable(replace(_tagged_exif(path, raw), **known))
 
 
 def _tagged_exif(path: Path, raw: Any) -> Exif:

@@ -4,6 +4,7 @@ import math
 from collections import Counter
 from typing import Any
 
+from ..exif_lens import FULL_FRAME_DIAGONAL_MM
 from ..scene import View
 from .config import SfmConfig
 from .features import Features
@@ -11,8 +12,6 @@ from .native import pycolmap
 
 # Without EXIF, the focal length in long sides that COLMAP and others start from: a moderate wide angle of 43 degrees.
 _UNKNOWN_FOCAL = 1.2
-# The diagonal of the 36 x 24 mm frame that "35 mm equivalent" focal lengths refer to (CIPA DCG-001).
-_FULL_FRAME_DIAGONAL_MM = math.hypot(36, 24)
 _PHOTOGRAPHS_FOR_OPENCV = 8
 
 
@@ -53,7 +52,7 @@ def _start(view: View, found: Features, model: str) -> Any:
     """Return a camera with the focal length that EXIF gives, or a guess that is marked as one."""
     known = view.exif.focal_length_35mm
     focal_px = (
-        known * math.hypot(found.width, found.height) / _FULL_FRAME_DIAGONAL_MM
+        known * math.hypot(found.width, found.height) / FULL_FRAME_DIAGONAL_MM
         if known is not None
         else _UNKNOWN_FOCAL * max(found.width, found.height)
     )
