@@ -9,6 +9,7 @@ from rich.progress import BarColumn, MofNCompleteColumn, Progress, TextColumn, T
 from ..errors import HyperfocalError
 from .mitsuba_capture import CaptureFiles, render_capture
 from .mitsuba_scene import CaptureLens
+from .softness import Softness
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -30,6 +31,17 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--focus-distance", type=float, default=1.0, help="metres along the axis, with --aperture-radius"
     )
+    parser.add_argument(
+        "--circle-px",
+        type=float,
+        default=0.0,
+        help="median circle of confusion, pixels: a lens for each photograph, focused at distances of its own",
+    )
+    parser.add_argument(
+        "--streak-px", type=float, default=0.0, help="median streak, pixels: the camera moves during the exposure"
+    )
+    parser.add_argument("--sub-frames", type=int, default=16, help="moments of an exposure, with --streak-px")
+    parser.add_argument("--soft-seed", type=int, default=0, help="which focus distances and motions")
     parser.add_argument("--photographs", choices=("png8", "png16", "jpeg"), default="png8", help="file form")
     parser.add_argument("--jpeg-quality", type=int, default=92, help="1 to 95")
     parser.add_argument("--depth", choices=("png16", "npz", "none"), default="png16", help="form of the depth truth")
@@ -47,6 +59,9 @@ def main(arguments: list[str] | None = None) -> int:
     columns = TextColumn("rendering"), BarColumn(), MofNCompleteColumn(), TimeElapsedColumn(), TimeRemainingColumn()
     try:
         lens = CaptureLens(args.aperture_radius, args.focus_distance) if args.aperture_radius else None
+        softness = None
+        if args.circle_px or args.streak_px:
+            softness = Softness(args.circle_px, args.streak_px, args.sub_frames, args.soft_seed)
         with Progress(*columns) as progress:
             task = progress.add_task("rendering", total=None)
             render_capture(
@@ -57,6 +72,7 @@ def main(arguments: list[str] | None = None) -> int:
                 height=args.height,
                 samples=args.samples,
                 lens=lens,
+                softness=softness,
                 focal_length_35mm=args.focal_length_35mm,
                 path_seed=args.path_seed,
                 render_seed=args.render_seed,

@@ -3,6 +3,7 @@
 import dataclasses
 import io
 import json
+import math
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any, Literal
@@ -22,16 +23,17 @@ from .mitsuba_scene import (
     render_light,
     trace_depth,
 )
+from .softness import Exposure, Softness, lens_json, plan_exposures
 from .still_life import build_still_life
 
 DEPTH_UNIT = 1e-4  # metres a step of the 16-bit depth pictures
 EXIF_IFD, EXIF_FOCAL_LENGTH, EXIF_FOCAL_LENGTH_35MM, EXIF_F_NUMBER = 0x8769, 0x920A, 0xA405, 0x829D
-EXIF_MAKE, EXIF_MODEL = 0x010F, 0x0110
+EXIF_MAKE, EXIF_MODEL, EXIF_SUBJECT_DISTANCE = 0x010F, 0x0110, 0x9206
 
 
 @dataclasses.dataclass(frozen=True)
 class CaptureFiles:
-    """What a capture writes besides cameras.json and transforms.json."""
+    """What a capture writes besides cameras.json, transforms.json and, of soft photographs, lens.json."""
 
     photographs: Literal["png8", "png16", "jpeg"] = "png8"
     jpeg_quality: int = 92
@@ -49,6 +51,7 @@ def render_capture(
     height: int = 240,
     samples: int = 256,
     lens: CaptureLens | None = None,
+    softness: Softness | None = None,
     focal_length_35mm: float = 35.0,
     path_seed: int = 0,
     render_seed: int = 0,
@@ -65,8 +68,11 @@ def render_capture(
         views: Photographs.
         width: Pixels.
         height: Pixels.
-        samples: Light paths a pixel; above `SAMPLES_PER_PASS`, in whole passes of that many.
-        lens: Thin lens for the photographs; `None` is the pinhole. Depth is always that of the pinhole.
+        samples: Light paths a pixel, shared by the moments of an exposure; of more than `SAMPLES_PER_PASS` a moment, in
+            whole passes of that many.
+        lens: Thin lens for all photographs; `None` is the pinhole. Depth is always that of the pinhole.
+        softness: A lens for each photograph and a moving camera, in place of `lens`. The cameras are then those in the
+            middle of each exposure, and depth is theirs.
         focal_length_35mm: Millimetres for a frame 36 mm wide.
         path_seed: Unevenness of the camera path.
         render_seed: Noise; the same seed and variant give the same files.
@@ -74,37 +80,53 @@ def render_capture(
         files: Which files in which form.
         detail: Factor on the resolution of all textures.
         on_progress: Called with passes done and passes in all.
+
+    Raises:
+        BadInputError: both a lens and softness, or softness that cannot be had.
     """
+    if lens is not None and softness is not None:
+        raise BadInputError("A capture was given both `lens` and `softness`, which chooses the lenses; expected one.")
     files = files or CaptureFiles()
     mitsuba = load_mitsuba(variant)
     scene = mitsuba_scene(mitsuba, build_still_life(scene_seed, detail=detail))
     poses = cameras.two_ring_path(views, seed=path_seed)
     path = CameraPath(poses, cameras.intrinsics(width, height, focal_length_35mm), width, height)
-    passes = max(round(samples / SAMPLES_PER_PASS), 1)
+    soft = lens is not None or softness is not None
+    depths = []
+    if soft or files.depth != "none":
+        depths = [trace_depth(mitsuba, scene, pose, path.K, (width, height)) for pose in poses]
+    if softness is not None:
+        exposures = plan_exposures(softness, poses, path.K, depths)
+    else:
+        exposures = tuple(Exposure(lens, np.zeros(6), pose) for pose in poses)
+    moments = softness.sub_frames if softness is not None and any(e.moves for e in exposures) else 1
+    passes = max(round(samples / moments / SAMPLES_PER_PASS), 1)
     names = []
-    for view, world_to_camera in enumerate(poses):
+    for view, exposure in enumerate(exposures):
         total = np.zeros((height, width, 3))
-        for number in range(passes):
+        for number in range(moments * passes):
             seed = int(np.random.SeedSequence([render_seed, view, number]).generate_state(1)[0] >> 1)
             total += render_light(
                 mitsuba,
                 scene,
-                world_to_camera,
+                exposure.pose((number // passes + 0.5) / moments),
                 path.K,
                 (width, height),
-                samples=min(samples, SAMPLES_PER_PASS),
+                samples=min(math.ceil(samples / moments), SAMPLES_PER_PASS),
                 seed=seed,
-                lens=lens,
+                lens=exposure.lens,
             )
             if on_progress:
-                on_progress(view * passes + number + 1, views * passes)
-        names.append(_write_photograph(out_dir, f"{view:04d}", total / passes, files, focal_length_35mm, lens))
+                on_progress((view * moments * passes) + number + 1, views * moments * passes)
+        light = total / (moments * passes)
+        names.append(_write_photograph(out_dir, f"{view:04d}", light, files, focal_length_35mm, exposure.lens))
         if files.depth != "none":
-            _write_depth(
-                out_dir, f"{view:04d}", trace_depth(mitsuba, scene, world_to_camera, path.K, (width, height)), files
-            )
+            _write_depth(out_dir, f"{view:04d}", depths[view], files)
     if files.cameras:
         write_cameras(out_dir, names, path, depth=files.depth)
+        if soft:
+            truth = lens_json(names, exposures, path.K, depths, sub_frames=moments)
+            _write(out_dir / "lens.json", (json.dumps(truth, indent=1) + "\n").encode())
     return path
 
 
@@ -137,6 +159,7 @@ def _write_photograph(
         details[EXIF_FOCAL_LENGTH], details[EXIF_FOCAL_LENGTH_35MM] = focal_length_35mm, round(focal_length_35mm)
         if lens:
             details[EXIF_F_NUMBER] = focal_length_35mm / 2000 / lens.aperture_radius
+            details[EXIF_SUBJECT_DISTANCE] = lens.focus_distance
         Image.fromarray(eight).save(buffer, "JPEG", quality=files.jpeg_quality, subsampling=0, optimize=True, exif=exif)
         name = f"{stem}.jpg"
     elif files.photographs == "png8":
