@@ -1,12 +1,14 @@
 """`Rendering` and `RenderOptions`: what `render` returns and what it takes beyond the everyday arguments."""
 
 import math
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from typing import Literal, TypeAlias
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+from .apertures import Aperture
 
 
 @dataclass(frozen=True)
@@ -46,6 +48,13 @@ OpacityLaw: TypeAlias = Literal[
     "energy",  # a Gaussian alone takes as much light as before
     "optical_depth",  # a surface of many stays closed
     "light_kept",  # each Gaussian gives the picture as much light as without blur: measured; only with a lens
+]
+
+
+Defocus: TypeAlias = Literal[
+    "splat",  # the footprint of each Gaussian grows by its circle of confusion
+    "fast_splat",  # the same, strongly blurred depths in smaller pictures: no median depth, features or sums
+    "aperture",  # the average of pinhole pictures from points of the lens: slow, what the others are held against
 ]
 
 
@@ -97,9 +106,12 @@ class RenderOptions:
     """Isotropic variance added to each 2D footprint."""
     opacity_law: OpacityLaw | None = None
     """What blur does to the opacities, besides `opacity_factor`; None is "light_kept" with a lens, else "none"."""
-    defocus: Literal["splat", "fast_splat"] = "splat"
-    """How a lens is drawn: all in one picture, or strongly blurred depths in smaller pictures, which are blended: much
-    faster for large circles, within 55 dB, without median depth, features and sums."""
+    defocus: Defocus = "splat"
+    """How a lens is drawn."""
+    aperture: Aperture = field(default_factory=Aperture)
+    """Shape of the lens's opening, for `defocus="aperture"`; splats are blurred by the Gaussian that matches a disc."""
+    aperture_samples: int = 64
+    """Points of the opening, for `defocus="aperture"`."""
     opacity_factor: Float[Tensor, "v n"] | None = None
     """Factor on each opacity."""
     mean_offsets_px: Float[Tensor, "v n 2"] | None = None

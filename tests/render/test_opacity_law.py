@@ -7,13 +7,10 @@ import pytest
 import torch
 from scipy.special import spence
 
-from hyperfocal.camera import Camera
-from hyperfocal.gaussians import Gaussians
 from hyperfocal.render import render
 from hyperfocal.render.opacity_law import spread_opacity, summed_depth
 from hyperfocal.rendering import OpacityLaw, RenderOptions
-from hyperfocal.sh import dc_from_color
-from scenes import pinhole, random_gaussians, ring_of_cameras
+from scenes import pinhole, random_gaussians, ring_of_cameras, sheet
 
 LAWS: tuple[OpacityLaw, ...] = ("energy", "optical_depth")
 
@@ -71,21 +68,6 @@ def test_the_core_follows_the_laws_in_values_and_gradients(law: OpacityLaw, sigm
     for name, value in results[0].items():
         truth = results[1][name]
         assert float((value.double() - truth).norm() / truth.norm()) < 5e-5, name
-
-
-def sheet(spacing_px: float, sigma_per_spacing: float, opacity: float) -> tuple[Gaussians, Camera]:
-    """A flat grid of Gaussians at z = 1 that fills the picture and its surroundings."""
-    camera = pinhole(64, 64, 100.0)
-    spacing, count = spacing_px / 100.0, int(64 / spacing_px) + 24
-    steps = (torch.arange(count) - count / 2 + 0.37) * spacing
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    n = count**2
-    scales = torch.full((n, 3), sigma_per_spacing * spacing)
-    scales[:, 2] *= 0.01
-    means = torch.stack((x.flatten(), y.flatten(), torch.ones(n)), 1)
-    color = dc_from_color(torch.ones(n, 1, 3))
-    upright = torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4).contiguous()
-    return Gaussians(means, upright, scales, torch.full((n,), opacity), color), camera
 
 
 @pytest.mark.parametrize(("sigma_per_spacing", "opacity"), [(0.5, 0.99), (0.7, 0.8), (1.0, 0.5)])

@@ -12,6 +12,7 @@ from ..depth import normals_from_depth
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..rendering import Rendering, RenderOptions
+from .aperture import render_aperture
 from .defocus import render_splats
 
 Backend: TypeAlias = Literal[
@@ -54,7 +55,7 @@ def render(
     if shutter is not None:
         raise NotImplementedError("`shutter` is not served yet: only the still frame is.")
     if lens is None and (options.opacity_law == "light_kept" or options.defocus != "splat"):
-        raise ValueError("`opacity_law='light_kept'` and `defocus='fast_splat'` are for a lens, and none is given.")
+        raise ValueError("`opacity_law='light_kept'` and other ways of `defocus` are for a lens: none is given.")
     batch = camera.as_batch()
     v = len(batch.world_to_camera)
     dtype, device = gaussians.means.dtype, gaussians.device
@@ -65,13 +66,14 @@ def render(
     if lens is None:
         rendering = draw(gaussians, batch, background, options)
     else:
-        rendering = render_splats(draw, gaussians, batch, lens, background, options)
+        through = render_aperture if options.defocus == "aperture" else render_splats
+        rendering = through(draw, gaussians, batch, lens, background, options)
     if normals:
         if options.row_window is not None:
             raise NotImplementedError("Normals of a row window are not served: render the whole image.")
         if not options.depth_median or options.defocus != "splat":
             raise ValueError(
-                "Normals are those of the median depth: leave `RenderOptions.depth_median` True and `defocus` "splat"."
+                "Normals are those of the median depth: leave `RenderOptions.depth_median` True and `defocus` 'splat'."
             )
         maps = [normals_from_depth(batch[i], rendering.depth_median[i]) for i in range(v)]
         rendering = replace(rendering, normals=torch.stack(maps))

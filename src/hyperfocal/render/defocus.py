@@ -23,7 +23,7 @@ Draw = Callable[[Gaussians, Camera, Float[Tensor, "v 3"], RenderOptions], Render
 FACTORS = (2, 4, 8, 16)  # by which strongly blurred depths may be drawn smaller
 LEAST_CIRCLE_PX = 3.0  # of the smaller picture: measured to stay 57 dB and more from the whole one
 MARGIN_PX = 4  # of the smaller picture around the image, for the interpolation
-ROUNDS = 2  # of light_kept: one gains most of it, a third almost nothing
+ROUNDS = 3  # of light_kept: more gain less than half a decibel
 _FAINT = 0.005  # pixels of light below which a Gaussian's ratio says nothing
 _USUAL = 0.95  # share of the Gaussians whose circles a border has room for
 _MOST_CHANGE = 5.0
@@ -87,8 +87,8 @@ def light_kept(draw: Draw, gaussians: Gaussians, camera: Camera, options: Render
 
     A blur moves light and neither makes nor takes any: what a Gaussian contributes to the picture, summed over pixels,
     is the same whether it is sharp or not, up to what it wins and loses at the edges of things before it. The laws only
-    keep that for Gaussians alone, or in sheets. Here the sums are measured and the opacities corrected, twice, from
-    those of the law of optical depth. Not differentiable: the factors count as constants.
+    keep that for Gaussians alone and at random, or in sheets. Here the sums are measured and the opacities corrected,
+    from those of the law of optical depth. Not differentiable: the factors count as constants.
     """
     # At half size, as sums over pixels need no more, and with a border, past which the blur moves light both ways.
     assert options.variance_px2 is not None, "the lens has set it"
