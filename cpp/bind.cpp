@@ -16,6 +16,7 @@ namespace nb = nanobind;
 
 void bind_rasterize(nb::module_& m);  // bind_rasterize.cpp
 void bind_loss(nb::module_& m);       // bind_loss.cpp
+void bind_layers(nb::module_& m);     // bind_layers.cpp
 
 namespace {
 
@@ -60,4 +61,5 @@ NB_MODULE(_core, m) {
           nb::arg("threads"), nb::arg("repeats"), "4096 pairs, `repeats` times on every thread (limit.h).");
     bind_rasterize(m);
     bind_loss(m);
+    bind_layers(m);
 }
