@@ -1,7 +1,7 @@
 """`defocus_layers`: any picture with depth as a lens would have taken it, out of focus where it should be.
 
 Image-space defocus by scattering: every pixel spreads over its own circle of confusion, in layers of depth that cover
-each other from near to far. Differentiable in the picture, its depth and the lens: equations 14 to 17 of theory.md.
+each other from near to far. Differentiable in the picture, its depth and the lens: equations 21 to 23 of theory.md.
 """
 
 from dataclasses import dataclass

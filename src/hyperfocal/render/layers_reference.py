@@ -1,6 +1,6 @@
 """Defocus in layers in plain torch, any float type: the definition that the native core is tested against.
 
-Equations 15 to 17 of the theory page. It holds every layer of the whole picture and goes through every offset of the
+Equations 21 to 23 of the theory page. It holds every layer of the whole picture and goes through every offset of the
 discs, so it is for small pictures.
 """
 
