@@ -16,6 +16,7 @@ from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
 from ..fit.pyramid import PhotographStore
 from ..native import release_memory
+from ..priors.xfeat import learned_matcher
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points, with_scale, with_up
@@ -180,7 +181,7 @@ def _with_cameras(scene: Scene, config: ReconstructConfig, progress: Progress) -
     Notes say what is missing.
     """
     if not scene.posed_views:
-        scene = estimate_poses(scene, config=config.sfm, progress=progress)
+        scene = estimate_poses(scene, config=config.sfm, learned=learned_matcher(), progress=progress)
         if config.eval_every:
             scene = scene.with_notes(
                 "Cameras and starting points were estimated from all photographs, the held-out ones included, as is "

@@ -1,0 +1,71 @@
+"""XFeat (Potje et al. 2024) as a `Matcher`: learned features that hold where SIFT finds too little.
+
+The network is kornia's (extra `priors`, Apache-2.0); the weights are the authors' `xfeat.pt` (Apache-2.0), put into the
+folder of weights.
+"""
+
+from pathlib import Path
+from typing import Any
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from ..errors import BadInputError, has_package, missing_extra
+from ..protocols import Matcher, Matches
+from ..shapes import Image
+from .weights import find_weights, load_foreign_weights
+
+WEIGHTS = "xfeat.pt"
+MOST_FEATURES = 4096  # of a photograph, as the authors
+LEAST_COSINE = 0.82  # of two descriptors that match, as the authors
+
+
+def learned_matcher() -> Matcher | None:
+    """Return XFeat if its weights are on disk and kornia is installed, else None."""
+    weights = find_weights(WEIGHTS)
+    return None if weights is None or not has_package("kornia") else XFeatMatcher(weights)
+
+
+class XFeatMatcher:
+    """Sparse XFeat features, matched where each is the other's best."""
+
+    def __init__(self, weights: Path) -> None:
+        """Load the network.
+
+        Raises:
+            BadInputError: the weights are damaged, or those of another network.
+            MissingExtraError: kornia is not installed.
+        """
+        if not has_package("kornia"):
+            raise missing_extra("kornia", "priors")
+        from kornia.feature import XFeat
+
+        self._network: Any = XFeat(top_k=MOST_FEATURES).eval()
+        try:
+            self._network.net.load_state_dict(load_foreign_weights(weights))
+        except RuntimeError as error:
+            raise BadInputError(
+                f"The weights {weights} are not those of XFeat: expected the authors' xfeat.pt. Replace or remove it."
+            ) from error
+
+    @torch.no_grad()
+    def __call__(self, first: Image, second: Image) -> Matches:
+        """Return the mutual best matches of two sRGB images in [0, 1]."""
+        found = [self._network.detectAndCompute(image.permute(2, 0, 1).unsqueeze(0))[0] for image in (first, second)]
+        cosines = found[0]["descriptors"] @ found[1]["descriptors"].T
+        i, j = mutual_best(cosines, LEAST_COSINE)
+        # XFeat counts from the centre of the first pixel, we from its corner.
+        pixels = [one["keypoints"][index] + 0.5 for one, index in zip(found, (i, j), strict=True)]
+        return Matches(pixels[0], pixels[1], cosines[i, j].clamp(0, 1))
+
+
+def mutual_best(scores: Float[Tensor, "n m"], least: float) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:
+    """Return (row, column) of the scores of at least `least` that are the largest of their row and of their column."""
+    if 0 in scores.shape:
+        none = torch.zeros(0, dtype=torch.int64)
+        return none, none
+    best, column = scores.max(1)
+    rows = torch.arange(len(scores))
+    keep = (scores.argmax(0)[column] == rows) & (best >= least)
+    return rows[keep], column[keep]
