@@ -61,7 +61,11 @@ def test_damaged_and_foreign_weights_are_named(tmp_path: Path) -> None:
 def test_matches_of_a_relief_are_where_its_geometry_says() -> None:
     matcher: Matcher = XFeatMatcher(published_weights())
     first, second = camera_at((-0.3, 0.0, -3.2)), camera_at((0.3, 0.1, -3.2))
-    found = matcher(picture_of_relief(first), picture_of_relief(second))
+    pictures = picture_of_relief(first), picture_of_relief(second)
+    found = matcher(*pictures)
+    torch.testing.assert_close(vars(matcher(*pictures)), vars(found))  # from what was kept
+    reverse = matcher(pictures[1], pictures[0])
+    torch.testing.assert_close(reverse.first_px.sort(dim=0).values, found.second_px.sort(dim=0).values)
     assert len(found.first_px) > 100
     assert bool(((found.confidence >= 0.82) & (found.confidence <= 1)).all())
     depth_z = depth_of_relief(first)

@@ -4,6 +4,8 @@ The network is kornia's (extra `priors`, Apache-2.0); the weights are the author
 folder of weights.
 """
 
+from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +21,7 @@ from .weights import find_weights, load_foreign_weights
 WEIGHTS = "xfeat.pt"
 MOST_FEATURES = 4096  # of a photograph, as the authors
 LEAST_COSINE = 0.82  # of two descriptors that match, as the authors
+_PHOTOGRAPHS_KEPT = 64
 
 
 def learned_matcher() -> Matcher | None:
@@ -49,15 +52,35 @@ class XFeatMatcher:
                 f"The weights {weights} are not those of XFeat: expected the authors' xfeat.pt. Replace or remove it."
             ) from error
 
+        # A photograph is in many pairs: what was found in the last ones is kept, by object.
+        self._found = lru_cache(_PHOTOGRAPHS_KEPT)(self._detected)
+
+    @torch.no_grad()
+    def _detected(self, photograph: "_Same") -> dict[str, Tensor]:
+        return self._network.detectAndCompute(photograph.image.permute(2, 0, 1).unsqueeze(0))[0]
+
     @torch.no_grad()
     def __call__(self, first: Image, second: Image) -> Matches:
         """Return the mutual best matches of two sRGB images in [0, 1]."""
-        found = [self._network.detectAndCompute(image.permute(2, 0, 1).unsqueeze(0))[0] for image in (first, second)]
+        found = [self._found(_Same(image)) for image in (first, second)]
         cosines = found[0]["descriptors"] @ found[1]["descriptors"].T
         i, j = mutual_best(cosines, LEAST_COSINE)
         # XFeat counts from the centre of the first pixel, we from its corner.
         pixels = [one["keypoints"][index] + 0.5 for one, index in zip(found, (i, j), strict=True)]
         return Matches(pixels[0], pixels[1], cosines[i, j].clamp(0, 1))
+
+
+@dataclass(frozen=True, eq=False)
+class _Same:
+    """An image that equals only itself, not what has its pixels."""
+
+    image: Image
+
+    def __hash__(self) -> int:
+        return id(self.image)
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, _Same) and self.image is other.image
 
 
 def mutual_best(scores: Float[Tensor, "n m"], least: float) -> tuple[Int[Tensor, " k"], Int[Tensor, " k"]]:

@@ -32,15 +32,17 @@ def match_with(
     """Return (features of the views, for each pair [m, 2] numbers of matching features)."""
 
     @lru_cache(_PHOTOGRAPHS_IN_MEMORY)
-    def photograph(index: int) -> tuple[Image, Mask]:
+    def photograph(index: int) -> tuple[Image, Image, Mask]:
+        """Return (picture, the same as the matcher sees it: one object for all its pairs, where it counts)."""
         image, opaque = load_pixels(views[index])
-        return image, counting(views[index], image, opaque, masks.get(views[index].name))
+        mask = counting(views[index], image, opaque, masks.get(views[index].name))
+        return image, searched_size(image, config.max_image_size_px), mask
 
     gathered = [_Gathered() for _ in views]
     matches = {}
     for done, (i, j) in enumerate(pairs, start=1):
-        (first, first_valid), (second, second_valid) = photograph(i), photograph(j)
-        searched = searched_size(first, config.max_image_size_px), searched_size(second, config.max_image_size_px)
+        (first, first_searched, first_valid), (second, second_searched, second_valid) = photograph(i), photograph(j)
+        searched = first_searched, second_searched
         found = matcher(*searched)
         order = torch.argsort(found.confidence, descending=True)
         shrunk = first.shape[1] / searched[0].shape[1], second.shape[1] / searched[1].shape[1]
