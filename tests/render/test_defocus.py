@@ -29,6 +29,10 @@ def lens(aperture: float, focus: float) -> ThinLens:
     return ThinLens(torch.tensor(aperture), torch.tensor(focus))
 
 
+def some_of(gaussians: Gaussians, index: Tensor) -> Gaussians:
+    return replace(gaussians, **{name: t[index] for name, t in gaussians.tensors().items()})
+
+
 def room(n: int = 4000, seed: int = 1) -> tuple[Gaussians, Camera]:
     """Solid walls of overlapping Gaussians at three depths, the nearer ones in part before the others."""
     torch.manual_seed(seed)
@@ -203,6 +207,31 @@ def test_nothing_is_culled_whose_blur_reaches_in() -> None:
     for defocus in ("splat", "fast_splat"):
         options = RenderOptions(defocus=defocus, opacity_law="energy")
         assert float(render(one, camera, lens=lens(0.4, 4.0), options=options).alpha.max()) > 1e-5
+
+
+@pytest.mark.parametrize("defocus", ["splat", "fast_splat", "aperture"])
+def test_nothing_is_seen_of_nothing_and_of_what_is_behind(defocus: Defocus) -> None:
+    camera, thin = pinhole(), lens(0.2, 3.0)
+    options = RenderOptions(defocus=defocus, aperture_samples=2)
+    none = random_gaussians(8)
+    for gaussians in (some_of(none, torch.zeros(0, dtype=torch.int64)), replace(none, means=none.means - 5)):
+        seen = render(gaussians, camera, lens=thin, background=torch.ones(3), options=options)
+        assert bool((seen.color == 1).all())
+        assert not bool(seen.alpha.any())
+
+
+def test_a_factor_of_zero_stays_zero() -> None:
+    gaussians, camera = random_gaussians(20), ring_of_cameras(1)[0]
+    factor = torch.ones(1, 20)
+    factor[0, ::2] = 0
+    seen = render(gaussians, camera, lens=lens(0.3, 3.0), options=RenderOptions(opacity_factor=factor))
+    rest = render(some_of(gaussians, torch.arange(1, 20, 2)), camera, lens=lens(0.3, 3.0))
+    torch.testing.assert_close(seen.color, rest.color, atol=1e-5, rtol=0)
+
+
+def test_lenses_for_another_number_of_views_are_refused() -> None:
+    with pytest.raises(ValueError, match="one lens or one a view"):
+        render(random_gaussians(5), ring_of_cameras(3), lens=ThinLens(torch.ones(2), torch.ones(2)))
 
 
 def test_what_a_way_of_drawing_does_not_serve_is_refused() -> None:

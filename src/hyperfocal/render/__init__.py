@@ -58,6 +58,8 @@ def render(
         raise ValueError("`opacity_law='light_kept'` and other ways of `defocus` are for a lens: none is given.")
     batch = camera.as_batch()
     v = len(batch.world_to_camera)
+    if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
+        raise ValueError(f"`lens` must be one lens or one a view, {v}, got {len(lens.focus_distance)} lenses.")
     dtype, device = gaussians.means.dtype, gaussians.device
     if background is None:
         background = torch.zeros(3, dtype=dtype, device=device)

@@ -35,9 +35,8 @@ def render_aperture(
         options: `aperture`, `aperture_samples` and whatever else; `opacity_law` is not looked at.
     """
     options = replace(options, opacity_law=None)
-    views = len(background)
-    diameter = lens.aperture_diameter.reshape(-1, 1).expand(views, 1)
-    focus = lens.focus_distance.reshape(-1, 1).expand(views, 1)
+    lens = lens.as_batch(len(background))
+    diameter, focus = lens.aperture_diameter.unsqueeze(1), lens.focus_distance.unsqueeze(1)
     points = aperture_points(options.aperture, options.aperture_samples).to(camera.focal_px)
     middle = draw(gaussians, camera, background, options)
     totals: dict[str, Tensor] = {}

@@ -26,6 +26,7 @@ MARGIN_PX = 4  # of the smaller picture around the image, for the interpolation
 ROUNDS = 3  # of light_kept: more gain less than half a decibel
 _FAINT = 0.005  # pixels of light below which a Gaussian's ratio says nothing
 _USUAL = 0.95  # share of the Gaussians whose circles a border has room for
+_ASKED = 10_000  # Gaussians for that: a sample will do
 _MOST_CHANGE = 5.0
 
 
@@ -92,22 +93,29 @@ def light_kept(draw: Draw, gaussians: Gaussians, camera: Camera, options: Render
     """
     # At half size, as sums over pixels need no more, and with a border, past which the blur moves light both ways.
     assert options.variance_px2 is not None, "the lens has set it"
-    largest_px = 4 * float(options.variance_px2.quantile(_USUAL)) ** 0.5
-    border_px = min(math.ceil(largest_px / 2), max(camera.width, camera.height) // 8)
-    camera = _smaller_camera(camera, 2, max(border_px // 2, 1))
+    camera = _smaller_camera(camera, 2, max(_border_px(options.variance_px2, camera) // 2, 1))
     quick = replace(_smaller(options, 2), features=None, error_map=None, row_window=None, mean_offsets_px=None)
     quick = replace(quick, weight_sum=True, depth_median=False)
     black = camera.focal_px.new_zeros(len(camera.focal_px), 3)
     sharp = draw(gaussians, camera, black, replace(quick, variance_px2=None, opacity_law="none")).weight_sum
-    factor = torch.ones_like(options.variance_px2) if options.opacity_factor is None else options.opacity_factor
-    own = factor
+    kept = torch.ones_like(options.variance_px2)
+    own = kept if options.opacity_factor is None else options.opacity_factor
     for _ in range(ROUNDS):
-        blurred = replace(quick, opacity_law="optical_depth", opacity_factor=factor)
+        blurred = replace(quick, opacity_law="optical_depth", opacity_factor=own * kept)
         wide = draw(gaussians, camera, black, blurred).weight_sum
         assert sharp is not None and wide is not None, "weight_sum was asked for"
         change = ((sharp + _FAINT) / (wide + _FAINT)).clamp(1 / _MOST_CHANGE, _MOST_CHANGE)
-        factor = torch.minimum(factor * change, 1 / gaussians.opacities)
-    return factor / own
+        kept = torch.minimum(kept * change, 1 / gaussians.opacities)
+    return kept
+
+
+def _border_px(variance_px2: Float[Tensor, "v n"], camera: Camera) -> int:
+    """Return half of the usual large circle, at most an eighth of the picture."""
+    most_px = max(camera.width, camera.height) // 8
+    some = variance_px2.flatten()[:: max(1, variance_px2.numel() // _ASKED)]
+    # What is behind the camera has any circle, and what has a larger one gives little to each pixel.
+    some = some[some < (most_px / 2) ** 2]
+    return math.ceil(2 * float(some.quantile(_USUAL)) ** 0.5) if len(some) else most_px
 
 
 @dataclass(frozen=True)
@@ -235,9 +243,8 @@ def _interpolation(factor: int, size: int, small_size: int) -> Float[Tensor, "si
 
 def _per_view(lens: ThinLens, views: int) -> ThinLens:
     """Return the lens with one aperture and focus, [v, 1], for each view."""
-    return ThinLens(
-        lens.aperture_diameter.reshape(-1, 1).expand(views, 1), lens.focus_distance.reshape(-1, 1).expand(views, 1)
-    )
+    lens = lens.as_batch(views)
+    return ThinLens(lens.aperture_diameter.unsqueeze(1), lens.focus_distance.unsqueeze(1))
 
 
 def _joined(tensors: list[Tensor | None]) -> Tensor | None:
