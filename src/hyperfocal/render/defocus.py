@@ -227,18 +227,20 @@ def _smaller_camera(camera: Camera, factor: int, margin_px: int) -> Camera:
 
 def _enlarged(maps: Float[Tensor, "small_h small_w c"], factor: int, height: int, width: int) -> Float[Tensor, "h w c"]:
     """Return smooth maps at the size of the whole picture (Lanczos, three lobes)."""
-    rows = _interpolation(factor, height, maps.shape[0]).to(maps)
-    columns = _interpolation(factor, width, maps.shape[1]).to(maps)
-    return torch.einsum("yj,jxc->yxc", rows, torch.einsum("xi,jic->jxc", columns, maps))
+    for axis, size in ((0, height), (1, width)):
+        moved = maps.transpose(0, axis)
+        weights = _interpolation(factor, size, len(moved)).to(maps)
+        maps = (weights @ moved.flatten(1)).reshape(size, *moved.shape[1:]).transpose(0, axis)
+    return maps
 
 
 @cache
 def _interpolation(factor: int, size: int, small_size: int) -> Float[Tensor, "size small_size"]:
-    """Return the weights of the small picture's pixels in each pixel of one axis of the whole one."""
+    """Return the weights of the small picture's pixels in each pixel of one axis of the whole one: sparse, six each."""
     place = (torch.arange(size, dtype=torch.float64) + 0.5) / factor + MARGIN_PX
     away = place.unsqueeze(1) - (torch.arange(small_size, dtype=torch.float64) + 0.5)
     weights = torch.where(away.abs() < 3, torch.sinc(away) * torch.sinc(away / 3), 0)
-    return (weights / weights.sum(1, keepdim=True)).float()
+    return (weights / weights.sum(1, keepdim=True)).float().to_sparse()
 
 
 def _per_view(lens: ThinLens, views: int) -> ThinLens:
