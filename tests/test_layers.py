@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shapes", "transforms", "color", "sh", "errors", "files", "tensor_files", "progress", "activations", "scratch"),
     (
         *("gaussians", "camera", "distortion", "lens", "apertures", "depth", "scene", "exif_lens", "rendering"),
-        *("protocols", "paths"),
+        *("protocols", "paths", "shutter"),
     ),
     ("data", "export", "nets", "native"),
     ("render",),

@@ -90,3 +90,39 @@ def test_align_similarity_never_mirrors():
     mirrored = source * torch.tensor([1.0, 1, -1], dtype=F64)
     _, rotation, _ = transforms.align_similarity(source, mirrored)
     assert torch.linalg.det(rotation).item() == pytest.approx(1.0)
+
+
+ANGLES = [0.0, 1e-9, 1e-4, 0.19, 0.21, 0.70, 0.72, 2.0, 3.1]  # at zero, near it, and on both sides of each series
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_a_motion_is_the_matrix_exponential_of_its_twist_and_comes_back(angle: float):
+    twist = torch.randn(6, dtype=F64)
+    twist[:3] *= angle / twist[:3].norm()
+    x, y, z, *shift = twist.tolist()
+    generator = torch.tensor(
+        [[0, -z, y, shift[0]], [z, 0, -x, shift[1]], [-y, x, 0, shift[2]], [0, 0, 0, 0]], dtype=F64
+    )
+    motion = transforms.rigid_from_twist(twist)
+    torch.testing.assert_close(motion, torch.linalg.matrix_exp(generator), atol=1e-14, rtol=1e-14)
+    torch.testing.assert_close(transforms.twist_from_rigid(motion), twist, atol=1e-14, rtol=1e-14)
+    single = transforms.twist_from_rigid(transforms.rigid_from_twist(twist.float()))
+    torch.testing.assert_close(single, twist.float(), atol=3e-6, rtol=0)
+
+
+def test_no_motion_is_the_identity_exactly():
+    assert torch.equal(transforms.rigid_from_twist(torch.zeros(2, 6)), torch.eye(4).expand(2, 4, 4))
+    assert torch.equal(transforms.twist_from_rigid(torch.eye(4)), torch.zeros(6))
+
+
+@pytest.mark.parametrize("angle", ANGLES)
+def test_gradients_of_motions_and_twists_are_those_of_differences(angle: float):
+    twist = torch.randn(6, dtype=F64)
+    twist[:3] *= angle / twist[:3].norm()
+    twist = twist.requires_grad_()
+    assert torch.autograd.gradcheck(transforms.rigid_from_twist, twist)
+    assert torch.autograd.gradcheck(lambda t: transforms.twist_from_rigid(transforms.rigid_from_twist(t)), twist)
+    gradient = torch.autograd.functional.jacobian(
+        lambda t: transforms.twist_from_rigid(transforms.rigid_from_twist(t)), twist
+    )
+    torch.testing.assert_close(gradient, torch.eye(6, dtype=F64), atol=1e-9, rtol=0)

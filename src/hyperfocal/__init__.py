@@ -38,6 +38,7 @@ if TYPE_CHECKING:
     from .reconstruct import evaluate as evaluate
     from .reconstruct import read_result as read_result
     from .reconstruct import reconstruct as reconstruct
+    from .render import expose as expose
     from .render import render as render
     from .rendering import Rendering as Rendering
     from .rendering import RenderOptions as RenderOptions
@@ -45,6 +46,8 @@ if TYPE_CHECKING:
     from .scene import Scene as Scene
     from .scene import View as View
     from .sfm import estimate_poses as estimate_poses
+    from .shutter import MotionPath as MotionPath
+    from .shutter import Shutter as Shutter
 
 # Public name -> the module that defines it. A test keeps this table and the imports above equal.
 _HOMES = {
@@ -75,6 +78,7 @@ _HOMES = {
     "evaluate": "reconstruct",
     "read_result": "reconstruct",
     "reconstruct": "reconstruct",
+    "expose": "render",
     "render": "render",
     "Rendering": "rendering",
     "RenderOptions": "rendering",
@@ -82,6 +86,8 @@ _HOMES = {
     "Scene": "scene",
     "View": "scene",
     "estimate_poses": "sfm",
+    "MotionPath": "shutter",
+    "Shutter": "shutter",
 }
 
 __all__ = ["__version__", *_HOMES]

@@ -1,8 +1,19 @@
 """Rotations and rigid transforms as pure functions. Quaternions are wxyz; transforms act on column vectors."""
 
+import math
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
+
+# Below these squares the closed forms give way to their series, which are smooth at zero; terms that are left out are
+# below the rounding of float64.
+_SMALL_ANGLE2 = 0.5
+_SMALL_SINE2 = 0.01
+# Of (1 - (a / 2) cot(a / 2)) / a^2 in a^2: the Bernoulli numbers |B_2k| / (2k)!.
+_COTANGENT = (1 / 12, 1 / 720, 1 / 30240, 1 / 1209600, 1 / 47900160, 691 / 1307674368000, 1 / 74724249600)
+# Of asin(s) / s in s^2.
+_ARC_SINE = tuple(math.comb(2 * k, k) / 4**k / (2 * k + 1) for k in range(8))
 
 
 def rotation_from_quaternion(quaternions: Float[Tensor, "*n 4"]) -> Float[Tensor, "*n 3 3"]:
@@ -48,6 +59,72 @@ def invert_rigid(transform: Float[Tensor, "*v 4 4"]) -> Float[Tensor, "*v 4 4"]:
     """Return the inverse of rigid transforms (exact transpose, no solve)."""
     rotation = transform[..., :3, :3].transpose(-1, -2)
     return rigid(rotation, -(rotation @ transform[..., :3, 3:]).squeeze(-1))
+
+
+def rigid_from_twist(twists: Float[Tensor, "*v 6"]) -> Float[Tensor, "*v 4 4"]:
+    """Return the exponential of SE(3): the motion at constant velocity for one unit of time.
+
+    A twist is the velocity: three numbers of the turn (axis times angle in radians), then three of the shift (scene
+    units), in the axes that the transform leads to. Differentiable everywhere, and exactly the identity of zeros.
+
+    Source: Rodrigues' formula and the left Jacobian of SO(3), as in Barfoot 2017, chapter 7.
+    """
+    turn, shift = twists[..., :3], twists[..., 3:]
+    angle2 = turn.square().sum(-1, keepdim=True)
+    first, second, third = _turn_factors(angle2)
+    x, y, z = turn.unbind(-1)
+    zero = torch.zeros_like(x)
+    cross = torch.stack((zero, -z, y, z, zero, -x, -y, x, zero), dim=-1).unflatten(-1, (3, 3))
+    identity = torch.eye(3, dtype=twists.dtype, device=twists.device)
+    rotation = identity + first.unsqueeze(-1) * cross + second.unsqueeze(-1) * (cross @ cross)
+    across = torch.linalg.cross(turn, shift)
+    return rigid(rotation, shift + second * across + third * torch.linalg.cross(turn, across))
+
+
+def twist_from_rigid(transforms: Float[Tensor, "*v 4 4"]) -> Float[Tensor, "*v 6"]:
+    """Return the logarithm of SE(3): the twist of which `rigid_from_twist` makes these transforms.
+
+    Turns come out as at most half a turn. Differentiable below that, and exactly zeros of the identity.
+    """
+    unit = quaternion_from_rotation(transforms[..., :3, :3])
+    sine2 = unit[..., 1:].square().sum(-1, keepdim=True)
+    small = sine2 < _SMALL_SINE2
+    sine = torch.where(small, 1.0, sine2).sqrt()
+    half = torch.where(small, _polynomial(sine2, _ARC_SINE), torch.atan2(sine, unit[..., :1]) / sine)
+    turn, shift = 2 * half * unit[..., 1:], transforms[..., :3, 3]
+    angle2 = turn.square().sum(-1, keepdim=True)
+    small = angle2 < _SMALL_ANGLE2
+    large2 = torch.where(small, 1.0, angle2)
+    half_angle = large2.sqrt() / 2
+    closed = (1 - half_angle / torch.tan(half_angle)) / large2
+    factor = torch.where(small, _polynomial(angle2, _COTANGENT), closed)
+    across = torch.linalg.cross(turn, shift)
+    return torch.cat((turn, shift - across / 2 + factor * torch.linalg.cross(turn, across)), dim=-1)
+
+
+def _turn_factors(angle2: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    """Return sin(a) / a, (1 - cos(a)) / a^2 and (a - sin(a)) / a^3 of squared angles a^2."""
+    small = angle2 < _SMALL_ANGLE2
+    # Not the angle itself where it is small: the slope of its root is infinite at zero.
+    angle = torch.where(small, 1.0, angle2).sqrt()
+    closed = (
+        angle.sin() / angle,
+        2 * ((angle / 2).sin() / angle).square(),
+        (angle - angle.sin()) / angle**3,
+    )
+    series = [tuple((-1) ** k / math.factorial(2 * k + i) for k in range(8)) for i in (1, 2, 3)]
+    first, second, third = (
+        torch.where(small, _polynomial(angle2, terms), value) for terms, value in zip(series, closed, strict=True)
+    )
+    return first, second, third
+
+
+def _polynomial(x: Tensor, coefficients: tuple[float, ...]) -> Tensor:
+    """Return the sum of `coefficients[k] x^k`."""
+    total = torch.zeros_like(x)
+    for coefficient in reversed(coefficients):
+        total = total * x + coefficient
+    return total
 
 
 def world_to_camera_from_opengl(

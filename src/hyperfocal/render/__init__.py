@@ -1,4 +1,4 @@
-"""`render`: Gaussians and a camera in, a picture with depth out. Each backend is a twin of the reference."""
+"""`render`, `expose`: Gaussians and a camera in, a picture with depth out. Each backend is a twin of the reference."""
 
 from dataclasses import replace
 from typing import Any, Literal, TypeAlias
@@ -12,8 +12,8 @@ from ..depth import normals_from_depth
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..rendering import Rendering, RenderOptions
-from .aperture import render_aperture
-from .defocus import render_splats
+from ..shutter import MotionPath, Shutter
+from .shutter import GaussiansAt, render_exposure, render_still
 
 Backend: TypeAlias = Literal[
     "auto",  # by the device of the tensors: cpu on the CPU, cuda on an NVIDIA GPU
@@ -29,7 +29,7 @@ def render(
     camera: Camera,
     *,
     lens: ThinLens | None = None,
-    shutter: None = None,
+    shutter: Shutter | None = None,
     background: Float[Tensor, "3"] | Float[Tensor, "v 3"] | None = None,
     normals: bool = False,
     backend: Backend = "auto",
@@ -41,21 +41,26 @@ def render(
         gaussians: What is seen.
         camera: One view, or a batch; the tensors of the result have the same leading dimension.
         lens: None is the pinhole; else one for all views, or one a view. See `RenderOptions.opacity_law` and `defocus`.
-        shutter: None is the still frame. A finite exposure is not served yet.
+        shutter: None is the still frame; else the exposure of Gaussians that stand still to a camera that moves along
+            `shutter.path`. `expose` says more, and takes Gaussians that move.
         background: Colour behind everything, one or one a view; None is black.
         normals: Also compute world normals of the median depth.
         backend: Forces a backend, which raises if it cannot serve; there is no silent fallback.
         options: Everything that is not everyday.
 
     Raises:
+        BadInputError: `shutter.path` does not cover the exposure.
         NotImplementedError: the backend does not serve an option yet; the message says which.
         TypeError: tensors of a kind that the backend does not take.
         ValueError: per-view tensors for another number of views.
     """
     if shutter is not None:
-        raise NotImplementedError("`shutter` is not served yet: only the still frame is.")
-    if lens is None and (options.opacity_law == "light_kept" or options.defocus != "splat"):
-        raise ValueError("`opacity_law='light_kept'` and other ways of `defocus` are for a lens: none is given.")
+        if normals:
+            raise ValueError("Normals are those of a still frame: leave `normals` False, or `shutter` None.")
+        return expose(
+            gaussians, shutter.path, camera,
+            lens=lens, shutter=shutter, background=background, backend=backend, options=options,
+        )  # fmt: skip
     batch = camera.as_batch()
     v = len(batch.world_to_camera)
     if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
@@ -65,11 +70,7 @@ def render(
         background = torch.zeros(3, dtype=dtype, device=device)
     _check_views(options, v, len(gaussians))
     draw, background = _backend(backend, device), background.expand(v, 3)
-    if lens is None:
-        rendering = draw(gaussians, batch, background, options)
-    else:
-        through = render_aperture if options.defocus == "aperture" else render_splats
-        rendering = through(draw, gaussians, batch, lens, background, options)
+    rendering = render_still(draw, gaussians, batch, lens, background, options)
     if normals:
         if options.row_window is not None:
             raise NotImplementedError("Normals of a row window are not served: render the whole image.")
@@ -79,6 +80,62 @@ def render(
             )
         maps = [normals_from_depth(batch[i], rendering.depth_median[i]) for i in range(v)]
         rendering = replace(rendering, normals=torch.stack(maps))
+    return rendering if camera.is_batch else _first_view(rendering)
+
+
+def expose(
+    gaussians_at: GaussiansAt,
+    path: MotionPath | None,
+    camera: Camera,
+    *,
+    shutter: Shutter,
+    lens: ThinLens | None = None,
+    background: Float[Tensor, "3"] | Float[Tensor, "v 3"] | None = None,
+    backend: Backend = "auto",
+    options: RenderOptions = _EVERYDAY,
+) -> Rendering:
+    """Return what `camera` takes while it and the Gaussians move, differentiable in both, in the path and in the lens.
+
+    The picture is the mean of `shutter.sub_frames` pictures, each through the lens, so both blurs come together. With
+    `shutter.linear_light`, the default, colours of sRGB Gaussians are averaged as light. `alpha`, features and sums
+    per Gaussian are means; `depth_expected` is the mean weighted by alpha, `depth_median` that of the moments that have
+    one, `radii_px` the largest. What stands still is the still frame of `render`, bit for bit
+    (with the rows of a rolling shutter, up to rounding).
+
+    All sub-frames of a batch of cameras are drawn together, which costs a backend less than one by one. A rolling
+    shutter draws each band of rows by itself: every Gaussian is projected and sorted again for each, only the pixels
+    are not drawn again.
+
+    Args:
+        gaussians_at: What is seen at a scene time, a function of it; or Gaussians that stand still. Functions that
+            return the same tensors of scales, opacities and colours at all times are served faster.
+        path: Motions of the camera from its `world_to_camera` on, over all of the exposure; None is none.
+        camera: One view, or a batch; the tensors of the result have the same leading dimension.
+        shutter: When rows are exposed, and in how many sub-frames.
+        lens: None is the pinhole; else one for all views, or one a view.
+        background: Colour behind everything, one or one a view; None is black.
+        backend: As of `render`.
+        options: As of `render`. Tensors by view are the same in all sub-frames, `error_map` included.
+
+    Raises:
+        BadInputError: the path does not cover the exposure.
+        NotImplementedError: the backend does not serve an option yet; the message says which.
+        TypeError: tensors of a kind that the backend does not take.
+        ValueError: per-view tensors or paths for another number of views, a shutter with another path, or options that
+            say where the Gaussians are beside a function of time.
+    """
+    if shutter.path is not None and shutter.path is not path:
+        raise ValueError("`shutter` has a path of its own, which is not the path given: leave `Shutter.path` None.")
+    batch = camera.as_batch()
+    v = len(batch.world_to_camera)
+    with torch.no_grad():
+        now = gaussians_at if isinstance(gaussians_at, Gaussians) else gaussians_at(shutter.time)
+    dtype, device = now.means.dtype, now.device
+    if background is None:
+        background = torch.zeros(3, dtype=dtype, device=device)
+    _check_views(options, v, len(now))
+    draw, background = _backend(backend, device), background.expand(v, 3)
+    rendering = render_exposure(draw, gaussians_at, path, batch, lens, shutter, background, options)
     return rendering if camera.is_batch else _first_view(rendering)
 
 
