@@ -383,6 +383,9 @@ def test_wrong_combinations_are_refused_with_the_reason() -> None:
         expose(gaussians, None, camera, shutter=Shutter(path=path))
     with pytest.raises(ValueError, match="for 3 views, and the camera 2"):
         expose(gaussians, MotionPath(path.poses.expand(3, 3, 4, 4)), camera, shutter=Shutter())
+    three = ThinLens(torch.full((3,), 0.1), torch.full((3,), 2.0))
+    with pytest.raises(ValueError, match="one a view, 2, got 3 lenses"):
+        expose(gaussians, path, camera, shutter=Shutter(), lens=three)
     with pytest.raises(ValueError, match="Normals"):
         render(gaussians, camera, shutter=Shutter(path=path), normals=True)
     moved = RenderOptions(means=gaussians.means.expand(2, 5, 3))

@@ -121,13 +121,15 @@ def expose(
         BadInputError: the path does not cover the exposure.
         NotImplementedError: the backend does not serve an option yet; the message says which.
         TypeError: tensors of a kind that the backend does not take.
-        ValueError: per-view tensors or paths for another number of views, a shutter with another path, or options that
+        ValueError: lenses, per-view tensors or paths for another number of views, a shutter with another path, or options that
             say where the Gaussians are beside a function of time.
     """
     if shutter.path is not None and shutter.path is not path:
         raise ValueError("`shutter` has a path of its own, which is not the path given: leave `Shutter.path` None.")
     batch = camera.as_batch()
     v = len(batch.world_to_camera)
+    if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
+        raise ValueError(f"`lens` must be one lens or one a view, {v}, got {len(lens.focus_distance)} lenses.")
     with torch.no_grad():
         now = gaussians_at if isinstance(gaussians_at, Gaussians) else gaussians_at(shutter.time)
     dtype, device = now.means.dtype, now.device

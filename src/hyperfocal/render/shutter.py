@@ -1,4 +1,7 @@
-"""A finite exposure: the average of the pictures of its sub-frames, rows at their own times, a lens in each of them."""
+"""A finite exposure: the average of the pictures of its sub-frames, rows at their own times, a lens in each of them.
+
+Equation 24 of the theory page.
+"""
 
 from collections.abc import Callable, Iterator
 from dataclasses import fields, replace
@@ -186,10 +189,8 @@ def _repeated(options: RenderOptions, count: int) -> RenderOptions:
 
 def _repeated_lens(lens: ThinLens, views: int, count: int) -> ThinLens:
     """Return the lens of each view, for each of `count` moments."""
-    return ThinLens(
-        lens.aperture_diameter.reshape(-1).expand(views).repeat(count),
-        lens.focus_distance.reshape(-1).expand(views).repeat(count),
-    )
+    lens = lens.as_batch(views)
+    return ThinLens(lens.aperture_diameter.repeat(count), lens.focus_distance.repeat(count))
 
 
 def _average(drawn: Iterator[tuple[Gaussians, Rendering]], *, srgb: bool) -> Rendering:
