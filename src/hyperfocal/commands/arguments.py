@@ -12,6 +12,7 @@ Count: TypeAlias = Annotated[int | None, tyro.conf.arg(metavar="N")]
 Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 Place: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
+Millimetres: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="MM")]
 Number: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X")]
 
 
@@ -39,6 +40,20 @@ class Render(Talk):
     """Pictures: also NAME.exr, depth in 32-bit floats; metres where the scale is known (extra raw)."""
     normals: bool = False
     """Pictures: also NAME.normals.png, and normals in the EXR."""
+    f_number: Number = None
+    """Photograph through a lens this wide open, where the result's scale is known (reconstruct --scale); sharp
+    everywhere if left out."""
+    focal_length: Millimetres = None
+    """Of the lens, with --f-number; what shows as much as the camera on --sensor-width if left out."""
+    sensor_width: Millimetres = None
+    """Longer side of the sensor, with --f-number; 36 if left out."""
+    aperture: Number = None
+    """In place of --f-number, the diameter of the opening; metres where the scale is known, else scene units."""
+    focus: Annotated[str | None, tyro.conf.arg(metavar="Z")] = None
+    """With a lens: distance in focus, metres where the scale is known, else scene units; inf is infinity. Film: two,
+    such as 1.2:3, move the focus from its beginning to its end."""
+    focus_at: Annotated[str | None, tyro.conf.arg(metavar="NAME:X,Y")] = None
+    """In place of --focus: keep in focus what is at this pixel of the picture rendered of this photograph's camera."""
     path: Annotated[str | None, tyro.conf.arg(metavar="PATH")] = None
     """A film (extra view): orbit, swing (the part of an orbit that has photographs), spiral, interpolate (through the
     photographs' cameras), or a JSON file of keyframes, of nerfstudio or of its Blender add-on."""

@@ -1,7 +1,7 @@
 """`hyperfocal render`: stills of every camera of a result, or a film along a path."""
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from rich.console import Console
@@ -11,6 +11,7 @@ from ..export.video import require_av
 from ..progress import Progress
 from ..reconstruct.films import FRAMES_MARK, Film, plan_film, write_film, write_frames
 from ..reconstruct.folder import new_folder, refuse_to_replace
+from ..reconstruct.lens_choice import LensChoice, lens_choice, lens_for
 from ..reconstruct.result import Result, read_result
 from ..reconstruct.stills import DEPTH_MARK, write_stills
 from .arguments import Render
@@ -32,7 +33,19 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
         "--frames": arguments.frames,
     }
     pictures = {"--long-side": arguments.long_side, "--exr": arguments.exr, "--normals": arguments.normals}
+    lens = lens_choice(
+        f_number=arguments.f_number,
+        focal_length_mm=arguments.focal_length,
+        sensor_width_mm=arguments.sensor_width,
+        aperture=arguments.aperture,
+        focus=arguments.focus,
+        focus_at=arguments.focus_at,
+    )
     if arguments.path is None:
+        if lens is not None and len(lens.focus) > 1:
+            raise BadInputError(
+                f"--focus {arguments.focus} moves the focus, which pictures cannot: add --path for a film."
+            )
         _refuse(films, "belongs to films; add --path orbit, swing, spiral, interpolate or a file")
         return stills(
             arguments.result,
@@ -40,6 +53,7 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
             long_side=arguments.long_side,
             exr=arguments.exr,
             normals=arguments.normals,
+            lens=lens,
             overwrite=arguments.overwrite,
             console=console,
             progress=progress,
@@ -53,6 +67,7 @@ def render(arguments: Render, *, console: Console, progress: Progress) -> Mappin
         frames=arguments.frames,
         depth=arguments.depth_film,
         smooth=arguments.smooth,
+        lens=lens,
     )
     return film(
         arguments.result,
@@ -84,6 +99,8 @@ class FilmSettings:
     """Depth as well."""
     smooth: float | None = None
     """Seconds."""
+    lens: LensChoice | None = None
+    """None is the pinhole."""
 
 
 def parse_size(text: str | None) -> tuple[int, int] | None:
@@ -107,6 +124,7 @@ def stills(
     long_side: int | None,
     exr: bool,
     normals: bool,
+    lens: LensChoice | None,
     overwrite: bool,
     console: Console,
     progress: Progress,
@@ -114,7 +132,9 @@ def stills(
     """Render every camera of a result into a folder."""
     with new_folder(out, mark=DEPTH_MARK, overwrite=overwrite) as folder:
         loaded = read_result(result)
-        count = write_stills(folder, loaded, long_side=long_side, exr=exr, normals=normals, progress=progress)
+        count = write_stills(
+            folder, loaded, long_side=long_side, exr=exr, normals=normals, lens=lens, progress=progress
+        )
     say(console, f"{count} views rendered into {out}")
     show_next(console, f"hyperfocal evaluate {result}")
     return {"result": result, "out": out, "views": count}
@@ -160,7 +180,7 @@ def film(
 
 
 def _planned(result: Result, settings: FilmSettings, progress: Progress) -> Film:
-    return plan_film(
+    planned = plan_film(
         result.scene,
         result.gaussians,
         settings.path,
@@ -171,6 +191,10 @@ def _planned(result: Result, settings: FilmSettings, progress: Progress) -> Film
         smooth=settings.smooth,
         progress=progress,
     )
+    if settings.lens is None:
+        return planned
+    cameras = [planned.cameras[i] for i in range(len(planned.cameras.world_to_camera))]
+    return replace(planned, lens=lens_for(settings.lens, result, cameras))
 
 
 def _refuse_to_replace_files(files: list[Path], *, overwrite: bool) -> None:

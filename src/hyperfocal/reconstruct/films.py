@@ -18,6 +18,7 @@ from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
 from ..export.video import film_writer
 from ..gaussians import Gaussians
+from ..lens import ThinLens
 from ..paths import (
     CameraPath,
     Keyframe,
@@ -32,10 +33,9 @@ from ..paths import (
     up_direction,
 )
 from ..progress import Progress, silent
-from ..rendering import Rendering
 from ..scene import Scene
-from ..shapes import Image
-from .looks import displayed, rendering_of
+from ..shapes import Image, Map
+from .looks import displayed, photographed, rendering_of
 from .photo_size import reduced_camera
 from .pictures import DepthRange, depth_picture
 
@@ -57,6 +57,8 @@ class Film:
     fps: float
     notes: tuple[str, ...] = ()
     """What a viewer of the film should know, a sentence each."""
+    lens: ThinLens | None = None
+    """One a frame; None is the pinhole, whose depth is shown in any case."""
 
 
 def plan_film(
@@ -135,10 +137,10 @@ def write_film(
         append_depth = (
             None if depth_path is None else files.enter_context(film_writer(depth_path, width, height, film.fps))
         )
-        for rendering in _each_rendered(gaussians, film.cameras, progress):
-            append(displayed(rendering.color, gaussians))
-            if append_depth is not None and span is not None:
-                append_depth(depth_picture(rendering.depth_median, span))
+        for color, depth_z in _each_frame(gaussians, film, progress, depth=span is not None):
+            append(color)
+            if append_depth is not None and span is not None and depth_z is not None:
+                append_depth(depth_picture(depth_z, span))
 
 
 def write_frames(
@@ -146,10 +148,10 @@ def write_frames(
 ) -> None:
     """Write the frames of a film into an existing folder: 00000.png, 00000.depth.png in colours, and path.json."""
     span = film_depths(gaussians, film.cameras, progress) if depth else None
-    for i, rendering in enumerate(_each_rendered(gaussians, film.cameras, progress)):
-        _save(folder / f"{i:05}.png", displayed(rendering.color, gaussians))
-        if span is not None:
-            _save(folder / f"{i:05}.depth.png", depth_picture(rendering.depth_median, span))
+    for i, (color, depth_z) in enumerate(_each_frame(gaussians, film, progress, depth=depth)):
+        _save(folder / f"{i:05}.png", color)
+        if span is not None and depth_z is not None:
+            _save(folder / f"{i:05}.depth.png", depth_picture(depth_z, span))
     count = len(film.cameras.world_to_camera)
     keyframes = tuple(Keyframe(i / film.fps, film.cameras[i]) for i in range(count))
     write_path(folder / FRAMES_MARK, CameraPath(keyframes, count / film.fps, fps=film.fps))
@@ -165,14 +167,21 @@ def film_depths(gaussians: Gaussians, cameras: Camera, progress: Progress = sile
     return DepthRange(near, max(far, 1.001 * near))  # an empty range would divide by zero
 
 
-def _each_rendered(
-    gaussians: Gaussians, cameras: Camera, progress: Progress, stage: str = "rendering"
-) -> Iterator[Rendering]:
-    """Yield the renderings of a batch of views one at a time, so that memory stays flat."""
-    count = len(cameras.world_to_camera)
+def _each_frame(
+    gaussians: Gaussians, film: Film, progress: Progress, *, depth: bool
+) -> Iterator[tuple[Image, Map | None]]:
+    """Yield colour in sRGB and median depth of the frames one at a time, so that memory stays flat."""
+    count = len(film.cameras.world_to_camera)
     for i in range(count):
-        yield rendering_of(gaussians, cameras[i])
-        progress(stage, i + 1, count)
+        camera = film.cameras[i]
+        sharp = rendering_of(gaussians, camera) if depth or film.lens is None else None
+        if film.lens is not None:
+            color = photographed(gaussians, camera, film.lens[i])
+        else:
+            assert sharp is not None
+            color = sharp.color
+        yield displayed(color, gaussians), sharp.depth_median if depth and sharp is not None else None
+        progress("rendering", i + 1, count)
 
 
 def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, fps: float | None) -> Film:
@@ -184,7 +193,9 @@ def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, 
     cameras = sample(camera_path, _count(seconds or camera_path.seconds, fps))
     keyframes = camera_path.keyframes
     has_lens = any(keyframe.focus_distance or keyframe.f_number for keyframe in keyframes)
-    notes = (f"{path} sets a lens, which films do not use yet: everything is sharp.",) if has_lens else ()
+    notes = (
+        (f"{path} sets a lens, which films do not use yet: say it with --aperture and --focus.",) if has_lens else ()
+    )
     return Film(framed(cameras, *(size or _even(first.width, first.height))), fps, notes)
 
 
@@ -210,8 +221,11 @@ def _some_depths(gaussians: Gaussians, cameras: Camera, progress: Progress) -> F
     """Return the known depths of some views of a batch at even distances, rendered small."""
     count = len(cameras.world_to_camera)
     small = reduced_camera(cameras[torch.linspace(0, count - 1, min(count, _LOOKS)).round().long()], _LOOK_SIDE)
-    looks = _each_rendered(gaussians, small, progress, "measuring depth")
-    depths = torch.cat([rendering.depth_median.flatten() for rendering in looks])
+    looks = []
+    for i in range(len(small.world_to_camera)):
+        looks.append(rendering_of(gaussians, small[i]).depth_median.flatten())
+        progress("measuring depth", i + 1, len(small.world_to_camera))
+    depths = torch.cat(looks)
     return depths[depths > 0]
 
 

@@ -17,7 +17,8 @@ from ..progress import Progress, silent
 from ..rendering import Rendering, RenderOptions
 from ..shapes import Image
 from ..transforms import rotation_from_quaternion
-from .looks import displayed, rendering_of
+from .lens_choice import LensChoice, lens_for
+from .looks import displayed, photographed, rendering_of
 from .photo_size import reduced_camera
 from .result import Result
 
@@ -33,6 +34,7 @@ def write_stills(
     long_side: int | None = None,
     exr: bool = False,
     normals: bool = False,
+    lens: LensChoice | None = None,
     progress: Progress = silent,
 ) -> int:
     """Write NAME.png in colour and NAME.depth.png in 16 bits of every camera, and depth.json; return how many views.
@@ -43,10 +45,11 @@ def write_stills(
         long_side: Of the pictures in pixels; None is that of the fit.
         exr: Also NAME.exr: depth in 32-bit floats, in metres where the result knows its scale, else in scene units.
         normals: Also NAME.normals.png (world axes, -1 to 1 as 0 to 255), and normals in the EXR files.
+        lens: Of the colour pictures; None is the pinhole, whose depth and normals are in any case.
         progress: Told of every view.
 
     Raises:
-        BadInputError: a file cannot be written, or a view's name leads out of the folder.
+        BadInputError: a file cannot be written, a view's name leads out of the folder, or there is no such lens.
         MissingExtraError: EXR files are wanted and OpenEXR is not installed.
         NothingUsableError: the result has no cameras.
     """
@@ -58,6 +61,7 @@ def write_stills(
     names = _file_names([view.name for view in views])
     cameras = [reduced_camera(view.camera, long_side or result.config.long_side) for view in views if view.camera]
     gaussians, metres = result.gaussians, result.scene.metres_per_unit
+    lenses = None if lens is None else lens_for(lens, result, cameras, long_side=long_side)
     # One scale for all depth pictures, so that they compare; for that, the largest depth must be known first.
     farthest = 0.0
     for i, camera in enumerate(cameras):
@@ -70,7 +74,8 @@ def write_stills(
         )
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        PillowImage.fromarray(to_uint8(displayed(rendering.color, gaussians)).numpy()).save(f"{path}.png")
+        color = rendering.color if lenses is None else photographed(gaussians, camera, lenses[i])
+        PillowImage.fromarray(to_uint8(displayed(color, gaussians)).numpy()).save(f"{path}.png")
         steps = rendering.depth_median / farthest * DEPTH_STEPS
         PillowImage.fromarray(steps.round().numpy().astype(np.uint16)).save(f"{path}.depth.png")
         if directions is not None:
