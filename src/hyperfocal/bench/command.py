@@ -51,6 +51,9 @@ def bench(
         if not config.json:
             console.print(_table(f"hyperfocal bench {name}", ("row", "figure"), _as_text(record["rows"])))
             console.print(", ".join(f"{key} {value}" for key, value in _as_text(record["machine"]).items()))
+            notes = record.get("notes", [])
+            assert isinstance(notes, list)
+            console.print("\n".join(f"Note: {note}" for note in notes), end="\n" if notes else "", highlight=False)
         else:
             console.print(json.dumps(record), soft_wrap=True, highlight=False, markup=False)
     return 0

@@ -99,6 +99,8 @@ def run(name: str, config: BenchConfig, progress: Progress = silent) -> dict[str
             "machine": describe_machine(),
             "rows": with_headlines(bench, rows_of(done)),
         }
+        if left_out := notes_of(bench, config):
+            record["notes"] = left_out
         write_text(out / "bench.json", json.dumps(record, indent=1) + "\n")
     return record
 
@@ -107,6 +109,12 @@ def with_headlines(bench: Bench, rows: dict[str, float]) -> dict[str, float]:
     """Return the rows, after the figures that follow from them where a bench has a function `headlines(rows)`."""
     headlines = getattr(bench, "headlines", None)
     return rows if headlines is None else headlines(rows) | rows
+
+
+def notes_of(bench: Bench, config: BenchConfig) -> list[str]:
+    """Return what a bench with a function `notes(config)` left out on this machine, with the reasons."""
+    notes = getattr(bench, "notes", None)
+    return [] if notes is None else list(notes(config))
 
 
 @contextmanager
