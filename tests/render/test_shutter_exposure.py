@@ -355,6 +355,8 @@ def test_gradients_of_path_lens_and_gaussians_are_those_of_differences(speed: fl
     camera = ring_of_cameras(1, 8, 6, dtype=F64)[0]
     twists = speed * torch.arange(4.0, dtype=F64).unsqueeze(1) * VELOCITY.double()
 
+    weights = torch.randn(6, 8, 3, dtype=F64)
+
     def picture(twists: Tensor, aperture: Tensor, means: Tensor) -> tuple[Tensor, Tensor]:
         out = expose(
             replace(gaussians, means=means),
@@ -365,7 +367,8 @@ def test_gradients_of_path_lens_and_gaussians_are_those_of_differences(speed: fl
             backend="reference",
             options=RenderOptions(alpha_cut=0.0, relative_cut=False, opacity_law="energy"),
         )
-        return out.color, out.depth_expected * out.alpha  # where alpha is nothing, the depth is rounding
+        # Where alpha is nothing, the depth is rounding.
+        return (weights * out.color).sum(), (weights[..., 0] * out.depth_expected * out.alpha).sum()
 
     inputs = (twists, torch.tensor(0.3, dtype=F64), gaussians.means)
     assert torch.autograd.gradcheck(picture, tuple(t.clone().requires_grad_() for t in inputs), atol=1e-6)

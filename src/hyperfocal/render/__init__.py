@@ -121,8 +121,8 @@ def expose(
         BadInputError: the path does not cover the exposure.
         NotImplementedError: the backend does not serve an option yet; the message says which.
         TypeError: tensors of a kind that the backend does not take.
-        ValueError: lenses, per-view tensors or paths for another number of views, a shutter with another path, or options that
-            say where the Gaussians are beside a function of time.
+        ValueError: lenses, per-view tensors or paths for another number of views, a shutter with another path, or
+            options that say where the Gaussians are beside a function of time.
     """
     if shutter.path is not None and shutter.path is not path:
         raise ValueError("`shutter` has a path of its own, which is not the path given: leave `Shutter.path` None.")
