@@ -374,9 +374,6 @@ def test_gradients_of_path_lens_and_gaussians_are_those_of_differences(speed: fl
     assert torch.autograd.gradcheck(picture, tuple(t.clone().requires_grad_() for t in inputs), atol=1e-6)
 
 
-# --- what is refused ---
-
-
 def test_wrong_combinations_are_refused_with_the_reason() -> None:
     gaussians, camera = random_gaussians(5), ring_of_cameras(2)
     path = MotionPath.constant_velocity(VELOCITY)
