@@ -6,6 +6,7 @@ folder of weights.
 
 from dataclasses import dataclass
 from functools import lru_cache
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -42,9 +43,7 @@ class XFeatMatcher:
         """
         if not has_package("kornia"):
             raise missing_extra("kornia", "priors")
-        from kornia.feature import XFeat
-
-        self._network: Any = XFeat(top_k=MOST_FEATURES).eval()
+        self._network: Any = import_module("kornia.feature").XFeat(top_k=MOST_FEATURES).eval()
         try:
             self._network.net.load_state_dict(load_foreign_weights(weights))
         except RuntimeError as error:
