@@ -10,6 +10,7 @@ import torch
 from hyperfocal.bench import lens, lens_layers
 from hyperfocal.bench.check import check
 from hyperfocal.bench.config import BenchConfig
+from hyperfocal.bench.evidence import IDENTICAL_DB, figures_from, keep_view
 from hyperfocal.bench.harness import Cell, run
 from hyperfocal.bench.lens_layers import capture_lens, perhaps_revealed, signed_circles_px
 from hyperfocal.bench.lens_scenes import flat_random_scene, sheet, shot_of
@@ -83,6 +84,16 @@ def test_pictures_and_their_headlines_follow_from_the_files(
     assert rows["light_kept_energy"] < rows["light_kept"]
     assert not any("cost" in name or "layers" in name for name in rows)
     assert not any(math.isnan(value) for value in rows.values())
+
+
+def test_equal_files_have_a_finite_figure(tmp_path: Path) -> None:
+    picture = torch.rand(24, 32, 3)
+    keep_view(tmp_path, "same", rendered=picture, truth=picture)
+    assert figures_from(tmp_path)["psnr_db"] == IDENTICAL_DB
+    other = picture.clone()
+    other[0, 0, 0] += 1 / 255 if float(picture[0, 0, 0]) < 0.5 else -1 / 255
+    keep_view(tmp_path, "same", rendered=other, truth=picture)
+    assert figures_from(tmp_path)["psnr_db"] < IDENTICAL_DB - 20
 
 
 def test_costs_are_beside_the_pinhole(monkeypatch: pytest.MonkeyPatch) -> None:

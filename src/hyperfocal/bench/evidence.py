@@ -14,6 +14,7 @@ from ..errors import BadInputError
 from ..files import replacing, write_text
 
 VIEWS_FILE = "views.json"
+IDENTICAL_DB = 120.0  # PSNR of files without any difference, as JSON has no infinity; a single one gives less
 
 
 def keep_view(
@@ -58,7 +59,7 @@ def _view_figures(folder: Path, rendered_path: Path) -> dict[str, float]:
     rendered, truth = _read_picture(rendered_path), _read_picture(truth_path)
     valid = torch.from_numpy(np.asarray(Image.open(valid_path)) > 0) if valid_path.exists() else None
     figures = {
-        "psnr_db": metrics.psnr(rendered, truth, valid),
+        "psnr_db": min(metrics.psnr(rendered, truth, valid), IDENTICAL_DB),
         "ssim": metrics.ssim(rendered, truth, valid),
         "flip": metrics.flip(rendered, truth, valid),
     }

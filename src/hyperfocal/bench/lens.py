@@ -76,7 +76,8 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
         return cost_figures(CIRCLES_PX[cell.row], progress)
     if cell.row == "layers":
         focus, view = cell.scene.removeprefix("still_life_").split("_view")
-        return lens_layers.figures(folder, focus, int(view), config.scene_seed or 0, progress)
+        samples = lens_layers.SAMPLES * (4 if config.table else 1)
+        return lens_layers.figures(folder, focus, int(view), config.scene_seed or 0, progress, samples=samples)
     shot, truth, other, disc = _shot_and_truth(cell.scene, config.data, progress)
     drawn = _drawn(shot, WAYS[cell.row])
     keep_view(folder, cell.scene, rendered=drawn.color, truth=truth.color)

@@ -1,5 +1,6 @@
 """Defocus in layers against a ray tracer's lens: Mitsuba's pinhole picture and depth in, its thin lens the truth."""
 
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -29,14 +30,16 @@ from .evidence import figures_from, keep_view
 FOCI = {"near": 0.1, "middle": 0.5, "far": 0.9}  # shares of the pixels that are nearer than the focus
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
 SIZE = (240, 160)
-SAMPLES = 1024  # light paths a pixel
+SAMPLES = 256  # light paths a pixel: the noise of the truth is then 44 dB
 VIEWS = 12  # on the loop of cameras, of which the first ones are rendered
 SEEDS = (0, 1)  # of the truth: their difference is its noise
 _FOCAL_35MM = 35.0
 _EDGE_PX = 0.5  # difference of the circles of neighbouring pixels from which one is taken to stand before the other
 
 
-def figures(folder: Path, focus: str, view: int, scene_seed: int, progress: Progress) -> dict[str, float]:
+def figures(
+    folder: Path, focus: str, view: int, scene_seed: int, progress: Progress, *, samples: int | None = None
+) -> dict[str, float]:
     """Return how near defocus in layers comes to the thin lens, where it sees what the pinhole sees and elsewhere.
 
     What Mitsuba renders is kept beside `folder`, and not rendered again if it is there.
@@ -47,17 +50,19 @@ def figures(folder: Path, focus: str, view: int, scene_seed: int, progress: Prog
         view: Number of the camera.
         scene_seed: Which still life.
         progress: Told of every pass of the renderer.
+        samples: Light paths a pixel; None is `SAMPLES`.
     """
+    samples = samples or SAMPLES
     width, height = SIZE
     kept = folder.parent / "mitsuba"
     focal_px = float(intrinsics(width, height, _FOCAL_35MM)[0, 0])
     name = f"{scene_seed}_{width}x{height}_{view}"
-    depth_z = _kept(kept / f"{name}_depth.npy", lambda: _Stage(scene_seed, view).depth_z())
+    depth_z = _kept(kept / f"{name}_depth.npy", lambda: _stage(scene_seed, view).depth_z())
     lens = capture_lens(depth_z, FOCI[focus], CIRCLE_PX, focal_px)
 
     def light(label: str, seed: int, through: CaptureLens | None) -> torch.Tensor:
-        path = kept / f"{name}_{SAMPLES}_{label}_{seed}.npy"
-        return torch.from_numpy(_kept(path, lambda: _Stage(scene_seed, view).light(through, seed, progress)))
+        path = kept / f"{name}_{samples}_{label}_{seed}.npy"
+        return torch.from_numpy(_kept(path, lambda: _stage(scene_seed, view).light(through, seed, samples, progress)))
 
     sharp = light("pinhole", len(SEEDS), None)
     truths = [light(f"{focus}_{CIRCLE_PX:g}px", seed, lens).clamp(0, 1) for seed in SEEDS]
@@ -146,18 +151,32 @@ class _Stage:
         """Return the pinhole's camera z."""
         return trace_depth(self.mitsuba, self.scene, self.pose, self.K, SIZE)
 
-    def light(self, lens: CaptureLens | None, seed: int, progress: Progress) -> Float[np.ndarray, "h w 3"]:
+    def light(
+        self, lens: CaptureLens | None, seed: int, samples: int, progress: Progress
+    ) -> Float[np.ndarray, "h w 3"]:
         """Return linear light, the mean of passes."""
-        passes = max(SAMPLES // SAMPLES_PER_PASS, 1)
+        passes = max(samples // SAMPLES_PER_PASS, 1)
         total = np.zeros((SIZE[1], SIZE[0], 3))
         for number in range(passes):
             own = int(np.random.SeedSequence([seed, self.view, number]).generate_state(1)[0] >> 1)
-            samples = min(SAMPLES, SAMPLES_PER_PASS)
             total += render_light(
-                self.mitsuba, self.scene, self.pose, self.K, SIZE, samples=samples, seed=own, lens=lens
+                self.mitsuba,
+                self.scene,
+                self.pose,
+                self.K,
+                SIZE,
+                samples=min(samples, SAMPLES_PER_PASS),
+                seed=own,
+                lens=lens,
             )
             progress("ray tracing", number + 1, passes)
         return (total / passes).astype(np.float32)
+
+
+@lru_cache(maxsize=1)
+def _stage(scene_seed: int, view: int) -> _Stage:
+    """Return the stage, built once for all pictures of it: that takes as long as one of them."""
+    return _Stage(scene_seed, view)
 
 
 def _mitsuba() -> Any:
