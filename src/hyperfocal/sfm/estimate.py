@@ -141,7 +141,7 @@ def _placed(scene: Scene, attempt: Attempt, notes: tuple[str, ...]) -> Scene:
         up=None,
         notes=(*scene.notes, *notes),
     )
-    seen = {views[i].name: points_seen(model, image) for i, image in placed.items()}
+    seen = {views[i].name: points_seen(model, image) for i, image in placed.items() if views[i].depth is not None}
     return scaled_to_depth(placed_scene, seen, scene.metres_per_unit)
 
 
