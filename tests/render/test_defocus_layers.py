@@ -194,7 +194,7 @@ def test_circles_larger_than_allowed_are_drawn_smaller() -> None:
     ("change", "words"),
     [
         ({"image": torch.full((40, 50, 3), torch.nan)}, "no finite numbers"),
-        ({"lens": lens(torch.inf)}, "must be finite"),
+        ({"focal_px": torch.inf}, "must be finite"),
         ({"layers": 0}, "at least 1"),
         ({"z_range": (3.0, 2.0)}, "nearest <= farthest"),
         ({"image": noise().double(), "native": True}, "float32"),
@@ -204,6 +204,11 @@ def test_mistakes_are_said(change: dict[str, object], words: str) -> None:
     arguments = {"image": noise(), "depth_z": slope(), "lens": lens(), "focal_px": FOCAL_PX, **change}
     with pytest.raises(ValueError, match=words):
         defocus_layers(**arguments)
+
+
+def test_a_lens_that_is_infinitely_wide_is_refused_before() -> None:
+    with pytest.raises(ValueError, match="expected finite numbers"):
+        lens(torch.inf)
 
 
 def test_gradients_of_the_reference_agree_with_finite_differences() -> None:
