@@ -74,6 +74,10 @@ def check_settings(low_pass_px2: float, near: float, far: float, alpha_cut: floa
         raise ValueError(f"`far` must be beyond `near`, got {far} and {near}.")
 
 
+BY_VIEW_AND_GAUSSIAN = ("means", "quaternions", "variance_px2", "opacity_factor", "mean_offsets_px")
+"""The options whose tensors begin with [views, Gaussians]."""
+
+
 @dataclass(frozen=True)
 class RenderOptions:
     """Everything about a render that is not everyday. `v` counts the camera's views (1 for a single camera).

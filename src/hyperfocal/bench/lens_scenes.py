@@ -15,9 +15,9 @@ from ..lens import ThinLens
 from ..progress import Progress
 from ..reconstruct import read_result, reconstruct
 from ..reconstruct.config import DEMO_QUICK
+from ..reconstruct.looks import rendering_of
 from ..reconstruct.photo_size import reduced_camera
 from ..reconstruct.result import Result
-from ..render import render
 from ..sh import dc_from_color
 from .random_scene import random_scene
 
@@ -106,8 +106,7 @@ def shot_of(result: Result, view: int, focus: str, circle_px: float) -> Shot:
     camera = result.scene.posed_views[view].camera
     assert camera is not None, "the views are posed"
     camera = reduced_camera(camera, result.config.long_side)
-    with torch.no_grad():
-        depth_z = render(result.gaussians, camera).depth_median
+    depth_z = rendering_of(result.gaussians, camera).depth_median
     known = depth_z[depth_z > 0].double()
     if len(known) == 0:
         raise BadInputError(f"View {view} of {result.scene.source} shows nothing; expected a trained scene.")

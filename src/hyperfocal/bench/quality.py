@@ -4,15 +4,13 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
-import torch
-
 from ..data import load_photograph
 from ..errors import BadInputError
 from ..fit import LearningRates
 from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct import ReconstructConfig, Result, reconstruct
-from ..render import render
+from ..reconstruct.looks import rendering_of
 from ..scene import Photograph, Scene
 from ..shapes import Map
 from .config import BenchConfig
@@ -70,8 +68,7 @@ def judge(
 ) -> dict[str, float]:
     """Return the figures of Gaussians on photographs whose renders and median depth are kept in `folder`."""
     for photograph in photographs:
-        with torch.no_grad():
-            rendering = render(gaussians, photograph.camera)
+        rendering = rendering_of(gaussians, photograph.camera)
         keep_view(
             folder,
             photograph.name,

@@ -11,8 +11,9 @@ from ..camera import Camera
 from ..depth import normals_from_depth
 from ..gaussians import Gaussians
 from ..lens import ThinLens
-from ..rendering import Rendering, RenderOptions
+from ..rendering import BY_VIEW_AND_GAUSSIAN, Rendering, RenderOptions
 from ..shutter import MotionPath, Shutter
+from .defocus import Draw
 from .shutter import GaussiansAt, render_exposure, render_still
 
 Backend: TypeAlias = Literal[
@@ -61,15 +62,7 @@ def render(
             gaussians, shutter.path, camera,
             lens=lens, shutter=shutter, background=background, backend=backend, options=options,
         )  # fmt: skip
-    batch = camera.as_batch()
-    v = len(batch.world_to_camera)
-    if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
-        raise ValueError(f"`lens` must be one lens or one a view, {v}, got {len(lens.focus_distance)} lenses.")
-    dtype, device = gaussians.means.dtype, gaussians.device
-    if background is None:
-        background = torch.zeros(3, dtype=dtype, device=device)
-    _check_views(options, v, len(gaussians))
-    draw, background = _backend(backend, device), background.expand(v, 3)
+    draw, batch, background = _prepared(gaussians, camera, lens, background, backend, options)
     rendering = render_still(draw, gaussians, batch, lens, background, options)
     if normals:
         if options.row_window is not None:
@@ -78,7 +71,7 @@ def render(
             raise ValueError(
                 "Normals are those of the median depth: leave `RenderOptions.depth_median` True and `defocus` 'splat'."
             )
-        maps = [normals_from_depth(batch[i], rendering.depth_median[i]) for i in range(v)]
+        maps = [normals_from_depth(batch[i], depth_z) for i, depth_z in enumerate(rendering.depth_median)]
         rendering = replace(rendering, normals=torch.stack(maps))
     return rendering if camera.is_batch else _first_view(rendering)
 
@@ -126,22 +119,33 @@ def expose(
     """
     if shutter.path is not None and shutter.path is not path:
         raise ValueError("`shutter` has a path of its own, which is not the path given: leave `Shutter.path` None.")
-    batch = camera.as_batch()
-    v = len(batch.world_to_camera)
-    if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
-        raise ValueError(f"`lens` must be one lens or one a view, {v}, got {len(lens.focus_distance)} lenses.")
     with torch.no_grad():
         now = gaussians_at if isinstance(gaussians_at, Gaussians) else gaussians_at(shutter.time)
-    dtype, device = now.means.dtype, now.device
-    if background is None:
-        background = torch.zeros(3, dtype=dtype, device=device)
-    _check_views(options, v, len(now))
-    draw, background = _backend(backend, device), background.expand(v, 3)
+    draw, batch, background = _prepared(now, camera, lens, background, backend, options)
     rendering = render_exposure(draw, gaussians_at, path, batch, lens, shutter, background, options)
     return rendering if camera.is_batch else _first_view(rendering)
 
 
-def _backend(name: Backend, device: torch.device):
+def _prepared(
+    gaussians: Gaussians,
+    camera: Camera,
+    lens: ThinLens | None,
+    background: Float[Tensor, "3"] | Float[Tensor, "v 3"] | None,
+    backend: Backend,
+    options: RenderOptions,
+) -> tuple[Draw, Camera, Float[Tensor, "v 3"]]:
+    """Return (the backend, the camera as a batch, the background of each view), what goes with them checked."""
+    batch = camera.as_batch()
+    v = len(batch.world_to_camera)
+    if lens is not None and lens.is_batch and len(lens.focus_distance) != v:
+        raise ValueError(f"`lens` must be one lens or one a view, {v}, got {len(lens.focus_distance)} lenses.")
+    if background is None:
+        background = torch.zeros(3, dtype=gaussians.means.dtype, device=gaussians.device)
+    _check_views(options, v, len(gaussians))
+    return _backend(backend, gaussians.device), batch, background.expand(v, 3)
+
+
+def _backend(name: Backend, device: torch.device) -> Draw:
     """Return the render function of a backend, imported late: the binary core and gsplat load only when used."""
     if name == "reference":
         from .reference import render_reference
@@ -164,7 +168,7 @@ def _backend(name: Backend, device: torch.device):
 
 def _check_views(options: RenderOptions, v: int, n: int) -> None:
     """Refuse per-view tensors whose sizes do not fit the camera and the Gaussians."""
-    for name in ("means", "quaternions", "variance_px2", "opacity_factor", "mean_offsets_px"):
+    for name in BY_VIEW_AND_GAUSSIAN:
         tensor = getattr(options, name)
         if tensor is not None and tuple(tensor.shape[:2]) != (v, n):
             raise ValueError(

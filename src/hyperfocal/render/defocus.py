@@ -16,7 +16,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..gaussians import Gaussians
 from ..lens import ThinLens
-from ..rendering import Rendering, RenderOptions, expected_depth
+from ..rendering import BY_VIEW_AND_GAUSSIAN, Rendering, RenderOptions, expected_depth
 
 Draw = Callable[[Gaussians, Camera, Float[Tensor, "v 3"], RenderOptions], Rendering]
 
@@ -200,7 +200,7 @@ def _in_layers(
 
 def _of_view(options: RenderOptions, view: int) -> RenderOptions:
     """Return the options with only the row of one view of what is given by view."""
-    rows = {name: getattr(options, name) for name in ("means", "quaternions", "variance_px2", "opacity_factor")}
+    rows = {name: getattr(options, name) for name in BY_VIEW_AND_GAUSSIAN}
     if options.colors is not None and options.colors.dim() == 3:
         rows["colors"] = options.colors
     return replace(options, **{name: None if t is None else t[view : view + 1] for name, t in rows.items()})

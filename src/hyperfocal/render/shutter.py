@@ -15,7 +15,7 @@ from ..camera import Camera
 from ..color import linear_from_srgb, srgb_from_linear
 from ..gaussians import Gaussians
 from ..lens import ThinLens
-from ..rendering import Rendering, RenderOptions, expected_depth
+from ..rendering import BY_VIEW_AND_GAUSSIAN, Rendering, RenderOptions, expected_depth
 from ..shutter import MotionPath, Shutter
 from .aperture import render_aperture
 from .defocus import Draw, render_splats
@@ -25,7 +25,7 @@ GaussiansAt: TypeAlias = Gaussians | Callable[[float], Gaussians]
 
 # Sub-frames are drawn as one batch of views, up to as many as have this many pixels, and Gaussians, together.
 _MOST_PER_CALL = 2**24
-_PER_VIEW = ("means", "quaternions", "variance_px2", "opacity_factor", "mean_offsets_px", "error_map")
+_PER_VIEW = (*BY_VIEW_AND_GAUSSIAN, "error_map")
 _OVER_ROWS = ("weight_sum", "error_sum")
 
 
