@@ -125,6 +125,11 @@ typedef float* Slab;  // [slab rows + kSlabSlack, 16]
 // The same for feature channels: weight times the image's gradient. Null where there are none.
 typedef float* FeatureSlab;  // [slab rows, channels]
 
+// One sum per entry of the tiles' lists; `error` is null where there is no error map.
+struct EntrySums {
+    float *weight, *error;
+};
+
 // Gradients per Gaussian; null where not wanted. If `accumulate`, they are added to what is there.
 struct GaussianGradients {
     float* means = nullptr;
@@ -152,8 +157,9 @@ struct Kernels {
     void (*blend_features_tile)(const ViewInputs&, int tile, const TileLists&, float* features, void* scratch);
     void (*undraw_tile)(const ViewInputs&, int tile, const TileLists&, const ImageGradients&, Slab, FeatureSlab,
                         void* scratch);
-    // weight (and, if error_map is given, weight times error) of each Gaussian in each tile: words 0 and 1 of its row.
-    void (*weigh_tile)(const ViewInputs&, int tile, const TileLists&, const float* error_map, Slab, void* scratch);
+    // weight (and, if error_map is given, weight times error) of each Gaussian in each tile.
+    void (*weigh_tile)(const ViewInputs&, int tile, const TileLists&, const float* error_map, const EntrySums&,
+                       void* scratch);
     // camera_sums: kCameraWords doubles, or null.
     void (*unproject_chunk)(const ViewInputs&, int64_t chunk, const Box*, uint32_t slab_base, Slab,
                             const GaussianGradients&, double* camera_sums);

@@ -112,26 +112,21 @@ ViewState draw_view(const ViewInputs& view, const ViewImages& images, float* rad
 void weigh_view(const ViewInputs& view, const ViewState& state, const float* error_map, float* weight_sum,
                 float* error_sum, int threads) {
     const Kernels& kernels = kernels_in_use();
-    const int64_t chunks = chunks_of(view.n);
-    Buffer<float> memory(16 * (int64_t(state.chunk_base[chunks]) + kSlabSlack));
-    const Slab slab = memory.data();
+    const int64_t entries = state.masks.size();
+    Buffer<float> weights(entries), errors(error_map ? entries : 0);
     const TileLists lists = state.lists();
     Scratch scratch(threads);
     parallel_for(threads, tiles_of(view), [&](int64_t tile, int worker) {
-        kernels.weigh_tile(view, int(tile), lists, error_map, slab, scratch.of(worker));
+        kernels.weigh_tile(view, int(tile), lists, error_map, {weights.data(), errors.data()}, scratch.of(worker));
     });
-    parallel_for(threads, chunks, [&](int64_t chunk, int) {
-        int64_t at = state.chunk_base[chunk];
-        for (int64_t g = chunk * kChunk; g < std::min(view.n, (chunk + 1) * kChunk); ++g) {
-            float weight = 0.0f, error = 0.0f;
-            for (const int64_t end = at + state.boxes[g].count(); at < end; ++at) {
-                weight += slab[16 * at];
-                error += slab[16 * at + 1];
-            }
-            if (weight_sum) weight_sum[g] = weight;
-            if (error_sum) error_sum[g] = error;
-        }
-    });
+    // In the order of the tiles, so that the number of threads changes no bit.
+    const auto add = [&](const Buffer<float>& sums, float* to) {
+        if (!to) return;
+        std::fill(to, to + view.n, 0.0f);
+        for (int64_t i = 0; i < sums.size(); ++i) to[state.entries[i]] += sums[i];
+    };
+    add(weights, weight_sum);
+    add(errors, error_sum);
 }
 
 void undraw_view(const ViewInputs& view, const ViewState& state, const ImageGradients& images,

@@ -23,7 +23,12 @@ Draw = Callable[[Gaussians, Camera, Float[Tensor, "v 3"], RenderOptions], Render
 FACTORS = (2, 4, 8, 16)  # by which strongly blurred depths may be drawn smaller
 LEAST_CIRCLE_PX = 3.0  # of the smaller picture: measured to stay 57 dB and more from the whole one
 MARGIN_PX = 4  # of the smaller picture around the image, for the interpolation
-ROUNDS = 3  # of light_kept: more gain less than half a decibel
+ROUNDS = 2  # of light_kept: a third gains half a decibel at most
+# Found on a view of the demo that the bench does not look at: together they give with two rounds more than three plain
+# ones do, in half the time.
+_OVER = 1.3  # each round corrects this power of what it finds
+_PART = 0.9  # and the power of all of it that is kept
+_ROUGHER_CUT = 8  # times the alpha cut, to measure light
 _FAINT = 0.005  # pixels of light below which a Gaussian's ratio says nothing
 _USUAL = 0.95  # share of the Gaussians whose circles a border has room for
 _ASKED = 10_000  # Gaussians for that: a sample will do
@@ -95,7 +100,8 @@ def light_kept(draw: Draw, gaussians: Gaussians, camera: Camera, options: Render
     assert options.variance_px2 is not None, "the lens has set it"
     camera = _smaller_camera(camera, 2, max(_border_px(options.variance_px2, camera) // 2, 1))
     quick = replace(_smaller(options, 2), features=None, error_map=None, row_window=None, mean_offsets_px=None)
-    quick = replace(quick, weight_sum=True, depth_median=False)
+    quick = replace(quick, weight_sum=True, depth_median=False, alpha_cut=min(_ROUGHER_CUT * options.alpha_cut, 0.5))
+    quick = replace(quick, colors=torch.zeros_like(gaussians.scales))  # light is all that is looked at
     black = camera.focal_px.new_zeros(len(camera.focal_px), 3)
     sharp = draw(gaussians, camera, black, replace(quick, variance_px2=None, opacity_law="none")).weight_sum
     kept = torch.ones_like(options.variance_px2)
@@ -105,8 +111,8 @@ def light_kept(draw: Draw, gaussians: Gaussians, camera: Camera, options: Render
         wide = draw(gaussians, camera, black, blurred).weight_sum
         assert sharp is not None and wide is not None, "weight_sum was asked for"
         change = ((sharp + _FAINT) / (wide + _FAINT)).clamp(1 / _MOST_CHANGE, _MOST_CHANGE)
-        kept = torch.minimum(kept * change, 1 / gaussians.opacities)
-    return kept
+        kept = torch.minimum(kept * change.pow(_OVER), 1 / gaussians.opacities)
+    return kept.pow(_PART)
 
 
 def _border_px(variance_px2: Float[Tensor, "v n"], camera: Camera) -> int:
