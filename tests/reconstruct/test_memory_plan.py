@@ -7,6 +7,7 @@ import torch
 from hyperfocal.camera import Camera
 from hyperfocal.errors import BadInputError
 from hyperfocal.fit.config import FitConfig, McmcConfig
+from hyperfocal.reconstruct import memory_limit
 from hyperfocal.reconstruct.config import ReconstructConfig
 from hyperfocal.reconstruct.memory import (
     Demand,
@@ -130,3 +131,16 @@ def test_what_would_fit_is_said_and_does(scene: Scene) -> None:
 def test_where_no_flag_helps_the_photographs_are_named(scene: Scene) -> None:
     with pytest.raises(BadInputError, match=r"or reduce the photographs first\.$"):
         within_memory(scene, replace(CONFIG, memory="100MB"))
+
+
+def test_each_photograph_is_looked_at_once(scene: Scene, monkeypatch: pytest.MonkeyPatch) -> None:
+    seen = []
+
+    def photo_size(view: View) -> tuple[int, int]:
+        seen.append(view.name)
+        return 1200, 800
+
+    monkeypatch.setattr(memory_limit, "photo_size", photo_size)
+    with pytest.raises(BadInputError, match="What would fit"):
+        within_memory(scene, replace(CONFIG, memory="620MiB"))
+    assert sorted(seen) == [view.name for view in scene.views]

@@ -12,8 +12,7 @@ from ..fit.schedules import shrink_factor
 from ..gaussians import from_points
 from ..scene import Photograph, Scene, split_views
 from .config import ReconstructConfig
-from .memory_limit import peak_mib
-from .photo_size import photo_size
+from .memory_limit import demand_of, largest_size, means_of, peak_mib
 
 # Rough figures of two cores of a desktop processor of 2025; they only have to give the right order of magnitude.
 SFM_S_PER_MEGAPIXEL = 0.2  # finding features
@@ -63,7 +62,7 @@ class StepCost:
 
 def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     """Return what reconstructing `scene` will cost; runs some steps of a small fit, about a second."""
-    stored = max((photo_size(view) for view in scene.views), key=lambda size: size[0] * size[1])
+    stored = largest_size(scene)
     fitted = reduced_size(stored, config.long_side)
     pixels = fitted[0] * fitted[1]
     training, held_out = split_views(scene.views, config.eval_every)
@@ -79,7 +78,7 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
         fitted_px=fitted,
         gaussians=(start, most),
         seconds=seconds,
-        memory_mib=peak_mib(scene, config),
+        memory_mib=peak_mib(demand_of(scene, config, stored), means_of(config)),
         basis=(
             f"A step at full size was measured here on small fits: {1e3 * cost.fixed_s:.1f} ms, and "
             f"{1e8 * cost.per_gaussian_s:.1f} ms for 100,000 Gaussians and {1e9 * cost.per_pixel_s:.1f} ms for a "

@@ -1,5 +1,6 @@
 """`--memory`: the settings of a reconstruction that stay below a limit."""
 
+import math
 import os
 from dataclasses import replace
 
@@ -21,19 +22,21 @@ from .memory import (
 from .photo_size import photo_size
 
 
-def demand_of(scene: Scene, config: ReconstructConfig) -> Demand:
-    """Return what decides how much memory a scene takes."""
-    stored = max((photo_size(view) for view in scene.views), key=lambda size: size[0] * size[1])
-    searched = reduced_size(stored, config.sfm.max_image_size_px)
-    fitted = reduced_size(stored, config.long_side)
+def largest_size(scene: Scene) -> tuple[int, int]:
+    """Return (width, height) in pixels of the largest photograph as its file holds it; reads all headers."""
+    return max(map(photo_size, scene.views), key=math.prod)
+
+
+def demand_of(scene: Scene, config: ReconstructConfig, stored: tuple[int, int]) -> Demand:
+    """Return what decides how much memory a scene takes; `stored` is the `largest_size` of its photographs."""
     training, _ = split_views(scene.views, config.eval_every)
     distorted = any(view.distortion is not None and not view.distortion.is_none for view in scene.views)
     with_points = scene.points is not None and len(scene.points) > 0
     return Demand(
         photographs=len(training),
-        stored_px=stored[0] * stored[1],
-        searched_px=0 if scene.posed_views and with_points else searched[0] * searched[1],
-        fitted_px=fitted[0] * fitted[1],
+        stored_px=math.prod(stored),
+        searched_px=0 if scene.posed_views and with_points else _pixels(stored, config.sfm.max_image_size_px),
+        fitted_px=_pixels(stored, config.long_side),
         gaussians=config.fit.densify.cap,
         distorted=distorted or not scene.posed_views,  # which structure from motion finds
     )
@@ -45,9 +48,9 @@ def means_of(config: ReconstructConfig) -> Means:
     return Means(config.fit.moments, keeping, config.sfm.threads or os.cpu_count() or 1, config.report_views)
 
 
-def peak_mib(scene: Scene, config: ReconstructConfig) -> float:
-    """Return the most memory that reconstructing a scene is expected to take."""
-    return max(peak_bytes(demand_of(scene, config), means_of(config)).values()) / 2**20
+def peak_mib(demand: Demand, means: Means) -> float:
+    """Return the most memory that a reconstruction is expected to take."""
+    return max(peak_bytes(demand, means).values()) / 2**20
 
 
 def within_memory(scene: Scene, config: ReconstructConfig) -> tuple[ReconstructConfig, tuple[str, ...]]:
@@ -60,10 +63,12 @@ def within_memory(scene: Scene, config: ReconstructConfig) -> tuple[ReconstructC
         return config, ()
     limit = parse_memory(config.memory)
     usual = means_of(config)
+    stored = largest_size(scene)
+    demand = demand_of(scene, config, stored)
     try:
-        means = fitting_means(demand_of(scene, config), usual, limit)
+        means = fitting_means(demand, usual, limit)
     except TooLittleMemory:
-        raise _refusal(scene, config, usual, limit) from None
+        raise _refusal(scene, config, demand, stored, limit) from None
     kept_in_8_bits = "uint8" if means.keeping != "float32" else config.fit.photographs
     changed = replace(
         config,
@@ -83,31 +88,32 @@ def within_memory(scene: Scene, config: ReconstructConfig) -> tuple[ReconstructC
         words.append(f"the report shows {means.shown} photographs")
     if not words:
         return changed, ()
-    expected = max(peak_bytes(demand_of(scene, changed), means).values()) / 2**20
+    expected = peak_mib(demand, means)
     return changed, (f"To stay below {config.memory}, {', '.join(words)}: about {expected:,.0f} MiB at the most.",)
 
 
-def _refusal(scene: Scene, config: ReconstructConfig, usual: Means, limit: int) -> BadInputError:
-    means = smallest(usual)
-    stages = peak_bytes(demand_of(scene, config), means)
+def _refusal(
+    scene: Scene, config: ReconstructConfig, demand: Demand, stored: tuple[int, int], limit: int
+) -> BadInputError:
+    means = smallest(means_of(config))
+    stages = peak_bytes(demand, means)
     least = max(stages.values())
-    demand = demand_of(scene, config)
     remedies = []
     count = rounded_down(largest_that_fits(lambda n: replace(demand, gaussians=n), demand.gaussians, means, limit))
     if count >= 1000:
         remedies.append(f"--max-gaussians {count}")
-    longest = max(max(photo_size(view)) for view in scene.views)
 
     def with_side(long_side: int) -> Demand:
-        return demand_of(scene, replace(config, long_side=max(long_side, 16)))
+        return replace(demand, fitted_px=_pixels(stored, max(long_side, 16)))
 
+    longest = max(stored)
     side = rounded_down(largest_that_fits(with_side, min(config.long_side or longest, longest), means, limit))
     if side >= 100:
         remedies.append(f"--long-side {side}")
     if demand.searched_px and stages["cameras"] > limit:
 
         def with_search(size: int) -> Demand:
-            return demand_of(scene, replace(config, sfm=replace(config.sfm, max_image_size_px=max(size, 16))))
+            return replace(demand, searched_px=_pixels(stored, max(size, 16)))
 
         size = rounded_down(largest_that_fits(with_search, config.sfm.max_image_size_px, means, limit))
         if size >= 400:
@@ -118,3 +124,7 @@ def _refusal(scene: Scene, config: ReconstructConfig, usual: Means, limit: int) 
         f"{scene.source} needs about {least / 2**20:,.0f} MiB at the least, with photographs in 8 bits on disk and one "
         f"thread for the cameras; --memory {config.memory} allows {limit / 2**20:,.0f} MiB. What would fit: {instead}."
     )
+
+
+def _pixels(stored: tuple[int, int], long_side: int | None) -> int:
+    return math.prod(reduced_size(stored, long_side))
