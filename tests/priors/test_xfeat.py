@@ -89,4 +89,6 @@ def test_reconstruct_hands_learned_features_to_the_search_for_cameras(
 ) -> None:
     monkeypatch.setenv("HYPERFOCAL_WEIGHTS", str(tmp_path))
     (tmp_path / WEIGHTS).symlink_to(published_weights())
-    assert isinstance(job.learned_matcher(), XFeatMatcher)
+    learned = job.learned_matcher()
+    assert learned is not None
+    assert isinstance(learned(), XFeatMatcher)

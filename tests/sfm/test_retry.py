@@ -8,10 +8,12 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
 from hyperfocal.data.photographs import read_photographs
 from hyperfocal.errors import NothingUsableError
 from hyperfocal.progress import Progress, silent
+from hyperfocal.protocols import Matcher, Matches
 from hyperfocal.scene import Exif, Scene, View
 from hyperfocal.sfm import SfmConfig, estimate_poses
 from hyperfocal.sfm.attempt import Attempt, Workshop
@@ -69,6 +71,10 @@ def workshop(progress: Progress = silent) -> Workshop:
     return Workshop(Scene(Path("x"), tuple(found(6).views)), {}, Path("x"), progress)
 
 
+def no_matches(first: Tensor, second: Tensor) -> Matches:
+    return Matches(torch.zeros(0, 2), torch.zeros(0, 2), torch.zeros(0))
+
+
 def test_the_first_good_try_is_the_last(monkeypatch: pytest.MonkeyPatch):
     outcomes = {"usual": 3, "relaxed": 6}
     seen, record = recorder()
@@ -85,6 +91,28 @@ def test_where_no_try_is_good_the_best_is_kept(monkeypatch: pytest.MonkeyPatch):
     best, notes = _best(workshop(), SfmConfig(), None, None)
     assert len(best.placed) == 4
     assert "Learned features were not tried" in notes[0]
+
+
+def test_learned_features_are_loaded_only_for_the_last_try(monkeypatch: pytest.MonkeyPatch):
+    loaded, matchers = [], []
+
+    def learned() -> Matcher:
+        loaded.append(len(matchers))
+        return no_matches
+
+    def attempt(self: Workshop, config: SfmConfig, matcher: Matcher | None) -> Attempt:
+        matchers.append(matcher)
+        return found(good if len(matchers) == 1 else 3)
+
+    monkeypatch.setattr(Workshop, "attempt", attempt)
+    good = 6
+    _best(workshop(), SfmConfig(), None, learned)
+    assert (loaded, matchers) == ([], [None])
+    good = 3
+    matchers.clear()
+    _best(workshop(), SfmConfig(), None, learned)
+    assert matchers == [None] * (len(matchers) - 1) + [no_matches]
+    assert loaded == [len(matchers) - 1]
 
 
 def test_a_model_of_two_displaced_halves_is_torn():

@@ -4,8 +4,9 @@ The network is kornia's (extra `priors`, Apache-2.0); the weights are the author
 folder of weights.
 """
 
+from collections.abc import Callable
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pathlib import Path
 from typing import Any
@@ -25,10 +26,10 @@ LEAST_COSINE = 0.82  # of two descriptors that match, as the authors
 _PHOTOGRAPHS_KEPT = 64
 
 
-def learned_matcher() -> Matcher | None:
-    """Return XFeat if its weights are on disk and kornia is installed, else None."""
+def learned_matcher() -> Callable[[], Matcher] | None:
+    """Return what loads XFeat if its weights are on disk and kornia is installed, else None."""
     weights = find_weights(WEIGHTS)
-    return None if weights is None or not has_package("kornia") else XFeatMatcher(weights)
+    return None if weights is None or not has_package("kornia") else partial(XFeatMatcher, weights)
 
 
 class XFeatMatcher:

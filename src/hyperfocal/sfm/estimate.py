@@ -1,6 +1,6 @@
 """`estimate_poses`: cameras and points from photographs alone, by incremental structure from motion."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
 from dataclasses import replace
 from pathlib import Path
@@ -33,7 +33,7 @@ def estimate_poses(
     config: SfmConfig | None = None,
     masks: Mapping[str, Mask] | None = None,
     matcher: Matcher | None = None,
-    learned: Matcher | None = None,
+    learned: Callable[[], Matcher] | None = None,
     progress: Progress = silent,
     workspace: Path | None = None,
 ) -> Scene:
@@ -51,7 +51,7 @@ def estimate_poses(
         config: Settings; None for the defaults.
         masks: By view name: features are taken only where the mask is True (in addition to the views' own masks).
         matcher: Finds correspondences in place of SIFT.
-        learned: Finds correspondences in the last try, where SIFT placed too few.
+        learned: Loads what finds correspondences in the last try, where SIFT placed too few; called only then.
         progress: Told about features, matches and placed photographs.
         workspace: Folder to keep pycolmap's database and models in; None uses a temporary one.
 
@@ -77,7 +77,7 @@ def estimate_poses(
 
 
 def _best(
-    workshop: Workshop, config: SfmConfig, matcher: Matcher | None, learned: Matcher | None
+    workshop: Workshop, config: SfmConfig, matcher: Matcher | None, learned: Callable[[], Matcher] | None
 ) -> tuple[Attempt, tuple[str, ...]]:
     """Return the first good attempt, else the one that places most, and a note on what was tried."""
     ways = tries(config, len(workshop.scene.views), sift=matcher is None, learned=learned is not None)
@@ -89,7 +89,7 @@ def _best(
         if number > 0:
             what = "The cameras do not fit together" if best is not None and best.torn > TORN else "Few were placed"
             workshop.progress(f"{what}. Trying {way.name}", number, len(ways))
-        attempt = workshop.attempt(way.config, learned if way.learned else matcher)
+        attempt = workshop.attempt(way.config, learned() if way.learned and learned is not None else matcher)
         if (why := without_parallax(attempt)) is not None:
             raise NothingUsableError(f"The camera poses of {workshop.scene.source} could not be found. {why}")
         outcomes.append(f"{way.name}: {len(attempt.placed)}" + (" that do not fit together" * (attempt.torn > TORN)))
