@@ -27,7 +27,7 @@ HF_INLINE F16 summed_depth(F16 t, F16 e) {
     series = fma(t2, series, splat(1.0f / 211680));
     series = fma(t2, series, splat(-1.0f / 3600));
     series = fma(t2, series, splat(1.0f / 36));
-    series = fma(t, fma(t, fma(t, series, splat(-0.25f)), splat(1.0f)), splat(0.0f));
+    series = t * fma(t, fma(t, series, splat(-0.25f)), splat(1.0f));
     F16 tail = splat(0.0f);
     for (int k = 6; k >= 1; --k) {
         const float inverse = 1.0f / float(k);
