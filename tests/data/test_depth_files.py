@@ -90,6 +90,19 @@ def test_depth_turns_with_its_photograph(tmp_path: Path):
     assert torch.equal(depth.values, torch.from_numpy(np.rot90(numbers, -1).astype(np.float32)))
 
 
+def test_depth_that_nobody_asked_for_is_not_decoded(tmp_path: Path):
+    view = View("a", torch.rand(240, 320, 3), camera_at((0, 0, -3.0)))
+    view = view_with_depth(tmp_path, np.full((240, 320), 2.0), view)
+    photograph = load_photograph(view)
+    assert photograph.depth_z is not None
+    assert bool((photograph.depth_z == 2).all())
+    assert view.depth is not None
+    view.depth.path.unlink()
+    assert load_photograph(view, depth=False).depth_z is None
+    with pytest.raises(BadInputError, match="does not exist"):
+        load_photograph(view)
+
+
 def test_depth_of_another_shape_is_refused(tmp_path: Path):
     view = View("a", torch.rand(240, 320, 3), camera_at((0, 0, -3.0)))
     assert load_depth(view_with_depth(tmp_path, np.ones((60, 80)), view)) is not None

@@ -59,8 +59,8 @@ def reconstruct_and_judge(
 
 
 def held_out_photographs(result: Result) -> Iterable[Photograph]:
-    """Yield the photographs that the fit has not seen, as large as the fit saw the others."""
-    return (load_photograph(view, long_side=result.config.long_side) for view in result.scored_views)
+    """Yield the photographs that the fit has not seen, as large as the fit saw the others; without measured depth."""
+    return (load_photograph(view, long_side=result.config.long_side, depth=False) for view in result.scored_views)
 
 
 def judge(

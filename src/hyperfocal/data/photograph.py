@@ -18,18 +18,17 @@ from .depth_files import load_depth
 from .images import decode, decode_mask
 
 
-def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
+def load_photograph(view: View, *, long_side: int | None = None, depth: bool = True) -> Photograph:
     """Decode a photograph, remove its lens distortion and make it at most `long_side` pixels long.
 
     The pinhole keeps the size, focal lengths and principal point of the view's camera, so the middle of the picture
     keeps its resolution; what the lens saw outside that frame is lost, and pixels of the frame that the lens did not
     see are not `valid`. Downsampling averages areas (of sRGB values); nothing is ever enlarged.
 
-    A depth map that came with the photograph is made to fit it (`load_depth`).
-
     Args:
         view: A view with a known camera.
         long_side: Upper bound of the larger of width and height in pixels; None keeps the size.
+        depth: Also decode the depth map that came with the photograph, if there is one, and make it fit (`load_depth`).
 
     Raises:
         BadInputError: the view has no camera, a file cannot be decoded, or its size is not the camera's.
@@ -53,8 +52,8 @@ def load_photograph(view: View, *, long_side: int | None = None) -> Photograph:
     photograph = Photograph(name=view.name, image=image, valid=valid, camera=view.camera)
     if long_side is not None:
         photograph = _downsampled(photograph, long_side)
-    depth = load_depth(view, long_side=long_side)
-    return photograph if depth is None else replace(photograph, depth_z=depth.values)
+    measured = load_depth(view, long_side=long_side) if depth else None
+    return photograph if measured is None else replace(photograph, depth_z=measured.values)
 
 
 def load_pixels(view: View) -> tuple[Image, Mask | None]:

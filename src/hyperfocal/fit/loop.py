@@ -171,7 +171,7 @@ def _photographs(
     store = PhotographStore(bits=config.photographs)
     for view in scene.posed_views:
         progress("loading photographs", len(store), len(scene.posed_views))
-        store.add(load_photograph(view))
+        store.add(load_photograph(view, depth=False))
     progress("loading photographs", len(store), len(scene.posed_views))
     return store
 

@@ -8,7 +8,7 @@ from typing import Literal
 
 import torch
 from torch import Tensor
-from torch.nn.functional import adaptive_avg_pool2d, interpolate
+from torch.nn.functional import adaptive_avg_pool2d
 
 from ..camera import Camera
 from ..errors import BadInputError
@@ -22,20 +22,18 @@ _LEAST_SIDE = 16  # pixels; SSIM looks through an 11-pixel window
 def shrunk(photograph: Photograph, factor: int) -> Photograph:
     """Return the photograph and its camera at 1 / `factor` of the size, each pixel the mean of what it covers.
 
-    A pixel is valid where all it covers is. Photographs are never shrunk below 16 pixels a side.
+    A pixel is valid where all it covers is. Photographs are never shrunk below 16 pixels a side. A depth map that came
+    with the photograph, which no fit looks at, is left out.
     """
     height, width = photograph.image.shape[:2]
     factor = max(1, min(factor, min(height, width) // _LEAST_SIDE))
     if factor == 1:
-        return photograph
+        return replace(photograph, depth_z=None)
     size = (height // factor, width // factor)
     image = adaptive_avg_pool2d(photograph.image.permute(2, 0, 1), size).permute(1, 2, 0).contiguous()
     share_valid = adaptive_avg_pool2d(photograph.valid.to(torch.float32).unsqueeze(0), size).squeeze(0)
     camera = photograph.camera.resized(size[1], size[0])
-    depth_z = photograph.depth_z
-    if depth_z is not None:  # the nearest, as a mean across an edge is the depth of nothing
-        depth_z = interpolate(depth_z[None, None], size, mode="nearest-exact")[0, 0]
-    return replace(photograph, image=image, valid=share_valid > 1 - 1e-4, camera=camera, depth_z=depth_z)
+    return Photograph(photograph.name, image, share_valid > 1 - 1e-4, camera)
 
 
 class PhotographStore:

@@ -208,7 +208,7 @@ def _with_points(training: Scene, config: ReconstructConfig, progress: Progress)
 
 def _loaded(views: tuple[View, ...], long_side: int | None, progress: Progress) -> Iterator[Photograph]:
     for i, view in enumerate(views):
-        yield load_photograph(view, long_side=long_side)
+        yield load_photograph(view, long_side=long_side, depth=False)
         progress("loading photographs", i + 1, len(views))
 
 
