@@ -5,8 +5,6 @@ from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import torch
-
 from ..data import read_scene
 from ..fit import CaptureConfig, ClassicConfig, FitConfig, InitialConfig, McmcConfig, fit
 from ..fit.capture import corrected_camera, exposed
@@ -15,7 +13,7 @@ from ..metrics import psnr
 from ..progress import Progress
 from ..reconstruct import ReconstructConfig, reconstruct
 from ..reconstruct.config import PRESETS
-from ..render import render
+from ..reconstruct.looks import rendering_of
 from ..scene import Photograph, Scene, split_views
 from ..sfm import estimate_poses, triangulate_points
 from .config import BenchConfig
@@ -77,9 +75,8 @@ def adjusted_psnr_db(gaussians: Gaussians, photographs: tuple[Photograph, ...]) 
     total = 0.0
     for photograph in photographs:
         end = deque(fit((photograph,), gaussians, ADJUSTING), maxlen=1).pop().checkpoint().capture.values
-        with torch.no_grad():
-            color = render(gaussians, corrected_camera(photograph.camera, end.pose[0])).color
-            total += psnr(exposed(color, end.exposure[0]).clamp(0, 1), photograph.image, photograph.valid)
+        color = rendering_of(gaussians, corrected_camera(photograph.camera, end.pose[0])).color
+        total += psnr(exposed(color, end.exposure[0]).clamp(0, 1), photograph.image, photograph.valid)
     return total / len(photographs)
 
 
