@@ -7,7 +7,6 @@ from torch import Tensor
 
 from hyperfocal.camera import Camera, stack
 from hyperfocal.gaussians import Gaussians
-from hyperfocal.sh import dc_from_color
 from hyperfocal.transforms import look_at
 
 
@@ -53,18 +52,3 @@ def random_gaussians(
         opacities=torch.sigmoid(normal(n)),
         sh=sh,
     ).to(dtype=dtype)
-
-
-def sheet(spacing_px: float, sigma_per_spacing: float, opacity: float) -> tuple[Gaussians, Camera]:
-    """A flat grid of Gaussians at z = 1 that fills the picture and its surroundings."""
-    camera = pinhole(64, 64, 100.0)
-    spacing, count = spacing_px / 100.0, int(64 / spacing_px) + 24
-    steps = (torch.arange(count) - count / 2 + 0.37) * spacing
-    y, x = torch.meshgrid(steps, steps, indexing="ij")
-    n = count**2
-    scales = torch.full((n, 3), sigma_per_spacing * spacing)
-    scales[:, 2] *= 0.01
-    means = torch.stack((x.flatten(), y.flatten(), torch.ones(n)), 1)
-    color = dc_from_color(torch.ones(n, 1, 3))
-    upright = torch.tensor([[1.0, 0, 0, 0]]).expand(n, 4).contiguous()
-    return Gaussians(means, upright, scales, torch.full((n,), opacity), color), camera

@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from hyperfocal.apertures import Aperture
+from hyperfocal.bench.lens_scenes import sheet
 from hyperfocal.camera import Camera
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.lens import ThinLens
@@ -16,7 +17,7 @@ from hyperfocal.render import render
 from hyperfocal.render.defocus import circle_variance_px2, depth_layers
 from hyperfocal.rendering import Defocus, OpacityLaw, RenderOptions
 from hyperfocal.sh import dc_from_color
-from scenes import pinhole, random_gaussians, ring_of_cameras, sheet
+from scenes import pinhole, random_gaussians, ring_of_cameras
 
 LAWS: tuple[OpacityLaw, ...] = ("energy", "optical_depth", "light_kept")
 
@@ -100,11 +101,11 @@ def test_splats_are_near_the_average_over_the_lens(focus: float, circle_px: floa
 def test_a_blurred_surface_is_near_the_average_over_the_lens(
     sigma_per_spacing: float, opacity: float, circle_px: float
 ) -> None:
-    gaussians, camera = sheet(3.0, sigma_per_spacing, opacity)
-    thin = lens(circle_px / 100.0 / (1 - 1 / 2.0), 2.0)
+    shot = sheet(sigma_per_spacing, opacity, circle_px)
 
     def inside(**options: object) -> Tensor:
-        return render(gaussians, camera, lens=thin, options=RenderOptions(**options)).color[12:-12, 12:-12]  # pyright: ignore[reportArgumentType]
+        color = render(shot.gaussians, shot.camera, lens=shot.lens, options=RenderOptions(**options)).color  # pyright: ignore[reportArgumentType]
+        return color[12:-12, 12:-12]
 
     truth = inside(defocus="aperture", aperture=Aperture("gaussian"))
     kept = psnr(inside(), truth)
