@@ -16,7 +16,7 @@ from hyperfocal.synthetic import mitsuba_capture
 from hyperfocal.synthetic.__main__ import main
 from hyperfocal.synthetic.cameras import intrinsics, look_at, two_ring_path
 from hyperfocal.synthetic.mitsuba_capture import CaptureFiles, render_capture
-from hyperfocal.synthetic.mitsuba_scene import CaptureLens, load_mitsuba
+from hyperfocal.synthetic.mitsuba_scene import CaptureLens, load_mitsuba, render_light
 from hyperfocal.synthetic.softness import (
     Exposure,
     Softness,
@@ -197,9 +197,7 @@ def test_an_exposure_is_the_mean_of_its_moments_in_linear_light(mitsuba: Any, tm
     for number in range(2):
         seed = int(np.random.SeedSequence([0, 0, number]).generate_state(1)[0] >> 1)
         pose = np.linalg.matrix_power(step, 2 * number + 1) @ start
-        moments.append(
-            mitsuba_capture.render_light(mitsuba, scene, pose, path.K, (WIDTH, HEIGHT), samples=4, seed=seed)
-        )
+        moments.append(render_light(mitsuba, scene, pose, path.K, (WIDTH, HEIGHT), samples=4, seed=seed))
     linear = np.load(tmp_path / "soft" / "linear" / "0000.npz")["linear"]
     assert np.abs(moments[0] - moments[1]).mean() > 0.005
     # A ray that meets an edge may, by the rounding of its pose, pass it.

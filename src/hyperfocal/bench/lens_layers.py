@@ -20,8 +20,8 @@ from ..synthetic.mitsuba_scene import (
     SAMPLES_PER_PASS,
     CaptureLens,
     load_mitsuba,
+    mean_light,
     mitsuba_scene,
-    render_light,
     trace_depth,
 )
 from ..synthetic.still_life import build_still_life
@@ -156,21 +156,18 @@ class _Stage:
     ) -> Float[np.ndarray, "h w 3"]:
         """Return linear light, the mean of passes."""
         passes = max(samples // SAMPLES_PER_PASS, 1)
-        total = np.zeros((SIZE[1], SIZE[0], 3))
-        for number in range(passes):
-            own = int(np.random.SeedSequence([seed, self.view, number]).generate_state(1)[0] >> 1)
-            total += render_light(
-                self.mitsuba,
-                self.scene,
-                self.pose,
-                self.K,
-                SIZE,
-                samples=min(samples, SAMPLES_PER_PASS),
-                seed=own,
-                lens=lens,
-            )
-            progress("ray tracing", number + 1, passes)
-        return (total / passes).astype(np.float32)
+        light = mean_light(
+            self.mitsuba,
+            self.scene,
+            [self.pose] * passes,
+            self.K,
+            SIZE,
+            samples=min(samples, SAMPLES_PER_PASS),
+            seed=(seed, self.view),
+            lens=lens,
+            on_pass=lambda done: progress("ray tracing", done, passes),
+        )
+        return light.astype(np.float32)
 
 
 @lru_cache(maxsize=1)

@@ -5,6 +5,7 @@ import io
 import json
 import math
 from collections.abc import Callable
+from functools import partial
 from pathlib import Path
 from typing import Any, Literal
 
@@ -19,8 +20,8 @@ from .mitsuba_scene import (
     SAMPLES_PER_PASS,
     CaptureLens,
     load_mitsuba,
+    mean_light,
     mitsuba_scene,
-    render_light,
     trace_depth,
 )
 from .softness import Exposure, Softness, lens_json, plan_exposures
@@ -101,24 +102,24 @@ def render_capture(
         exposures = tuple(Exposure(lens, np.zeros(6), pose) for pose in poses)
     moments = softness.sub_frames if softness is not None and any(e.moves for e in exposures) else 1
     passes = max(round(samples / moments / SAMPLES_PER_PASS), 1)
+
+    def passed(view: int, done: int) -> None:
+        if on_progress:
+            on_progress(view * moments * passes + done, views * moments * passes)
+
     names = []
     for view, exposure in enumerate(exposures):
-        total = np.zeros((height, width, 3))
-        for number in range(moments * passes):
-            seed = int(np.random.SeedSequence([render_seed, view, number]).generate_state(1)[0] >> 1)
-            total += render_light(
-                mitsuba,
-                scene,
-                exposure.pose((number // passes + 0.5) / moments),
-                path.K,
-                (width, height),
-                samples=min(math.ceil(samples / moments), SAMPLES_PER_PASS),
-                seed=seed,
-                lens=exposure.lens,
-            )
-            if on_progress:
-                on_progress((view * moments * passes) + number + 1, views * moments * passes)
-        light = total / (moments * passes)
+        light = mean_light(
+            mitsuba,
+            scene,
+            [exposure.pose((moment + 0.5) / moments) for moment in range(moments) for _ in range(passes)],
+            path.K,
+            (width, height),
+            samples=min(math.ceil(samples / moments), SAMPLES_PER_PASS),
+            seed=(render_seed, view),
+            lens=exposure.lens,
+            on_pass=partial(passed, view),
+        )
         names.append(_write_photograph(out_dir, f"{view:04d}", light, files, focal_length_35mm, exposure.lens))
         if files.depth != "none":
             _write_depth(out_dir, f"{view:04d}", depths[view], files)

@@ -6,6 +6,7 @@ that a pose is turned half round about z at this border and nowhere else.
 
 import dataclasses
 import importlib
+from collections.abc import Callable, Sequence
 from typing import Any
 
 import numpy as np
@@ -101,6 +102,39 @@ def mitsuba_scene(mitsuba: Any, still_life: StillLife) -> Any:
 
 def _rgb(color: tuple[float, float, float]) -> dict[str, Any]:
     return {"type": "rgb", "value": list(color)}
+
+
+def mean_light(
+    mitsuba: Any,
+    scene: Any,
+    poses: Sequence[Float[np.ndarray, "4 4"]],
+    K: Float[np.ndarray, "3 3"],
+    size: tuple[int, int],
+    *,
+    samples: int,
+    seed: tuple[int, int],
+    lens: CaptureLens | None = None,
+    on_pass: Callable[[int], None],
+) -> Float[np.ndarray, "h w 3"]:
+    """Return the mean of one pass of `render_light` from each pose, every one with noise of its own.
+
+    Args:
+        mitsuba: From `load_mitsuba`.
+        scene: From `mitsuba_scene`.
+        poses: world_to_camera in OpenCV axes, metres.
+        K: Pixels.
+        size: (width, height), pixels.
+        samples: A pixel and pass.
+        seed: Of the noise of all.
+        lens: `None` is the pinhole.
+        on_pass: Called with the passes done.
+    """
+    total = np.zeros((size[1], size[0], 3))
+    for number, pose in enumerate(poses):
+        own = int(np.random.SeedSequence([*seed, number]).generate_state(1)[0] >> 1)
+        total += render_light(mitsuba, scene, pose, K, size, samples=samples, seed=own, lens=lens)
+        on_pass(number + 1)
+    return total / len(poses)
 
 
 def render_light(
