@@ -3,6 +3,7 @@
 import math
 from dataclasses import replace
 from itertools import pairwise
+from typing import Any
 
 import pytest
 import torch
@@ -14,8 +15,10 @@ from hyperfocal.camera import Camera
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.lens import ThinLens
 from hyperfocal.render import render
+from hyperfocal.render.aperture import render_aperture
 from hyperfocal.render.defocus import circle_variance_px2, depth_layers
-from hyperfocal.rendering import Defocus, OpacityLaw, RenderOptions
+from hyperfocal.render.reference import render_reference
+from hyperfocal.rendering import Defocus, OpacityLaw, Rendering, RenderOptions
 from hyperfocal.sh import dc_from_color
 from scenes import pinhole, random_gaussians, ring_of_cameras
 
@@ -112,6 +115,24 @@ def test_a_blurred_surface_is_near_the_average_over_the_lens(
     assert kept > 38
     assert kept > psnr(inside(opacity_law="energy"), truth) + 3  # which lets the background shine through
     assert float(inside().sum() / truth.sum()) == pytest.approx(1, abs=0.01)
+
+
+def test_the_average_over_the_lens_takes_a_picture_a_point_and_the_largest_radii() -> None:
+    gaussians, camera = random_gaussians(60), ring_of_cameras(2, 32, 24)
+    taken = []
+
+    def draw(*given: Any) -> Rendering:
+        taken.append(render_reference(*given))
+        return taken[-1]
+
+    options = RenderOptions(aperture_samples=3, weight_sum=True)
+    average = render_aperture(draw, gaussians, camera, lens(0.8, 2.5), torch.zeros(2, 3), options)
+    assert len(taken) == 3
+    torch.testing.assert_close(average.color, sum(one.color for one in taken) / 3)
+    torch.testing.assert_close(average.weight_sum, sum(one.weight_sum for one in taken) / 3)
+    assert torch.equal(average.radii_px, torch.stack([one.radii_px for one in taken]).amax(0))
+    assert not torch.equal(average.radii_px, taken[0].radii_px)
+    assert average.features is None
 
 
 def test_light_is_neither_made_nor_lost() -> None:

@@ -1,7 +1,8 @@
 """A lens as what it is: the average of the pinhole pictures that the points of its opening take."""
 
-from dataclasses import fields, replace
+from dataclasses import replace
 
+import torch
 from jaxtyping import Float
 from torch import Tensor
 
@@ -24,7 +25,7 @@ def render_aperture(
     """Return the mean of what a backend draws from `options.aperture_samples` points of the lens.
 
     Each picture is sheared so that the plane in focus stays where it is. All maps are means, depths included, but for
-    `radii_px`, which are those of the middle of the lens.
+    `radii_px`, which are the largest.
 
     Args:
         draw: The backend.
@@ -38,17 +39,15 @@ def render_aperture(
     lens = lens.as_batch(len(background))
     diameter, focus = lens.aperture_diameter.unsqueeze(1), lens.focus_distance.unsqueeze(1)
     points = aperture_points(options.aperture, options.aperture_samples).to(camera.focal_px)
-    middle = draw(gaussians, camera, background, options)
-    totals: dict[str, Tensor] = {}
-    for point in points:
-        shift = diameter * point
-        drawn = draw(gaussians, _moved(camera, shift, focus), background, options)
-        for field in fields(drawn):
-            value = getattr(drawn, field.name)
-            if value is not None:
-                totals[field.name] = totals[field.name] + value if field.name in totals else value
+    pictures = (draw(gaussians, _moved(camera, diameter * point, focus), background, options) for point in points)
+    first = next(pictures)
+    radii = first.radii_px
+    totals: dict[str, Tensor] = {name: value for name, value in vars(first).items() if value is not None}
+    for drawn in pictures:
+        radii = torch.maximum(radii, drawn.radii_px)
+        totals = {name: total + getattr(drawn, name) for name, total in totals.items()}
     means = {name: total / len(points) for name, total in totals.items()}
-    return replace(middle, **means | {"radii_px": middle.radii_px})
+    return replace(first, **means | {"radii_px": radii})
 
 
 def _moved(camera: Camera, shift: Float[Tensor, "v 2"], focus: Float[Tensor, "v 1"]) -> Camera:
