@@ -3,7 +3,7 @@ from dataclasses import replace
 import pytest
 import torch
 
-from hyperfocal.camera import Camera, pixel_centers, project, reduced_size, stack, unproject
+from hyperfocal.camera import Camera, in_picture, pixel_centers, project, reduced_size, stack, unproject
 from scenes import pinhole, ring_of_cameras
 
 
@@ -77,3 +77,10 @@ def test_impossible_cameras_are_refused():
         Camera(torch.eye(4), torch.tensor([0.0, 1.0]), torch.zeros(2), 4, 4)
     with pytest.raises(ValueError, match="Focal lengths"):
         Camera(torch.eye(4), torch.tensor([float("nan"), 1.0]), torch.zeros(2), 4, 4)
+
+
+def test_the_picture_ends_where_its_pixels_do() -> None:
+    camera = pinhole(32, 24)
+    pixels = torch.tensor([[0.0, 0.0], [31.9, 23.9], [32.0, 12.0], [16.0, 24.0], [-0.1, 12.0], [16.0, 12.0]])
+    depth_z = torch.tensor([1.0, 1.0, 1.0, 1.0, 1.0, -1.0])
+    assert in_picture(camera, pixels, depth_z).tolist() == [True, True, False, False, False, False]

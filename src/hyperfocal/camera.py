@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Bool, Float
 from torch import Tensor
 
 from .transforms import invert_rigid
@@ -137,6 +137,12 @@ def project(camera: Camera, points: Float[Tensor, "p 3"]) -> tuple[Float[Tensor,
     inside = points @ camera.world_to_camera[:3, :3].T + camera.world_to_camera[:3, 3]
     depth_z = inside[:, 2]
     return camera.focal_px * inside[:, :2] / depth_z.unsqueeze(1) + camera.center_px, depth_z
+
+
+def in_picture(camera: Camera, pixels: Float[Tensor, "p 2"], depth_z: Float[Tensor, " p"]) -> Bool[Tensor, " p"]:
+    """Return which of the points of `project` are in front of the camera and on one of its pixels."""
+    size = pixels.new_tensor([camera.width, camera.height])
+    return (depth_z > 0) & ((pixels >= 0) & (pixels < size)).all(1)
 
 
 def unproject(camera: Camera, depth_z: Float[Tensor, "h w"]) -> Float[Tensor, "h w 3"]:

@@ -11,7 +11,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..camera import Camera, project
+from ..camera import Camera, in_picture, project
 from ..gaussians import Gaussians
 
 _OUTLIERS = 0.02  # share of the points in a picture that may be nearer than they are
@@ -26,7 +26,8 @@ def clear_depths(cameras: Sequence[Camera], points: Float[Tensor, "p 3"], share:
     """
     depths = torch.zeros(len(cameras))
     for i, camera in enumerate(cameras):
-        shown = project(camera, points)[1][_in_picture(camera, points)]
+        pixels, depth_z = project(camera, points)
+        shown = depth_z[in_picture(camera, pixels, depth_z)]
         if len(shown) >= _FEWEST:
             depths[i] = share * shown.sort().values[int(_OUTLIERS * len(shown))]
     return depths
@@ -37,8 +38,8 @@ def in_the_way(camera: Camera, means: Float[Tensor, "n 3"], clear_z: float) -> B
     to_z = camera.world_to_camera[2]
     depth_z = means @ to_z[:3] + to_z[3]
     (near,) = ((depth_z > 0) & (depth_z < clear_z)).nonzero(as_tuple=True)  # few, so that few are projected
-    found = torch.zeros(len(means), dtype=torch.bool)
-    found[near] = _in_picture(camera, means[near])
+    found = torch.zeros(len(means), dtype=torch.bool, device=means.device)
+    found[near] = in_picture(camera, *project(camera, means[near]))
     return found
 
 
@@ -46,8 +47,3 @@ def fading(gaussians: Gaussians, camera: Camera, clear_z: float) -> Float[Tensor
     """Return the weighted mean opacity, over all Gaussians, of those that are in the way."""
     chosen = in_the_way(camera, gaussians.means.detach(), clear_z)
     return _WEIGHT * gaussians.opacities[chosen].sum() / len(gaussians)
-
-
-def _in_picture(camera: Camera, points: Float[Tensor, "p 3"]) -> Bool[Tensor, " p"]:
-    pixels, depth_z = project(camera, points)
-    return (depth_z > 0) & ((pixels >= 0) & (pixels <= pixels.new_tensor([camera.width, camera.height]))).all(1)

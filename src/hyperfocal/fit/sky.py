@@ -12,7 +12,7 @@ import torch
 from jaxtyping import Bool, Float
 from torch import Tensor
 
-from ..camera import Camera, project
+from ..camera import Camera, in_picture, project
 from ..gaussians import Gaussians, from_points
 from .config import InitialConfig
 from .extent import distance_to_subject
@@ -101,9 +101,7 @@ def _open_to(camera: Camera, positions: Float[Tensor, "n 3"], points: Float[Tens
 
     def cells(places: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         pixels, depth_z = project(camera, places)
-        inside = (
-            (depth_z > 0) & (pixels >= 0).all(1) & (pixels < pixels.new_tensor([camera.width, camera.height])).all(1)
-        )
+        inside = in_picture(camera, pixels, depth_z)
         x, y = (pixels.where(inside.unsqueeze(1), 0) // cell_px).long().unbind(1)
         return inside, y, x
 

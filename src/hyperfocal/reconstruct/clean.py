@@ -8,7 +8,8 @@ from jaxtyping import Bool
 from scipy.spatial import KDTree
 from torch import Tensor
 
-from ..camera import Camera, project
+from ..camera import Camera
+from ..fit.clear_view import in_the_way
 from ..fit.extent import distance_to_subject
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
@@ -110,15 +111,7 @@ def _seen_by(
         weight += rendering.weight_sum
         known = rendering.depth_median[(rendering.depth_median > 0) & (rendering.depth_median < beyond)]
         if len(known) > 0:
-            near |= _in_the_way(gaussians, camera, config.near * float(known.median()))
+            near |= in_the_way(camera, gaussians.means, config.near * float(known.median()))
         progress("looking from the cameras", i + 1, len(cameras))
     found = {"min_weight": weight < config.min_weight, "near": near}
     return {rule: mask for rule, mask in found.items() if getattr(config, rule) > 0}
-
-
-def _in_the_way(gaussians: Gaussians, camera: Camera, nearest: float) -> Tensor:
-    """Return which Gaussians have their centre within the picture and nearer than `nearest`."""
-    pixels, depth_z = project(camera, gaussians.means)
-    size = pixels.new_tensor([camera.width, camera.height])
-    inside = ((pixels >= 0) & (pixels <= size)).all(1)
-    return inside & (depth_z > 0) & (depth_z < nearest)
