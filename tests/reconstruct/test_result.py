@@ -103,7 +103,8 @@ def test_scores_ignore_pixels_that_the_mask_leaves_out(result: Result, scene: Sc
 @pytest.mark.parametrize(
     ("damage", "message"),
     [
-        (lambda m: "{", "is damaged"),
+        (lambda m: "{", "is not valid JSON"),
+        (lambda m: "[]", "should hold a JSON object, got a list. Reconstruct again"),
         (lambda m: json.dumps({**m, "views": 3}), "is damaged"),
         (lambda m: json.dumps({k: v for k, v in m.items() if k != "curve"}), "is damaged .*curve"),
     ],

@@ -150,11 +150,17 @@ def test_a_wrong_position_does_not_pull_at_the_scale():
     assert fitted.used.tolist() == [i != 4 for i in range(12)]
 
 
-@pytest.mark.parametrize("text", ["a.jpg,1,2\nb.jpg,1,2\n", "a.jpg,1,2,nan\nb.jpg,1,2,3", "a.jpg,1,2,3\n"])
-def test_bad_position_files_say_what_is_expected(tmp_path: Path, text: str):
-    (tmp_path / "p.csv").write_text(text)
-    with pytest.raises(BadInputError, match=r"p\.csv.*name,x,y,z"):
-        with_scale(scene_of(CAMERAS), str(tmp_path / "p.csv"))
+@pytest.mark.parametrize(
+    ("name", "text"),
+    [
+        *(("p.csv", text) for text in ("a.jpg,1,2\nb.jpg,1,2\n", "a.jpg,1,2,nan\nb.jpg,1,2,3", "a.jpg,1,2,3\n")),
+        *(("p.json", text) for text in ('{"a.jpg": [1, 2', "[1, 2]", '{"a.jpg": 1, "b.jpg": 2}')),
+    ],
+)
+def test_bad_position_files_say_what_is_expected(tmp_path: Path, name: str, text: str):
+    (tmp_path / name).write_text(text)
+    with pytest.raises(BadInputError, match=rf"{name} .*Expected lines of name,x,y,z \(CSV\)"):
+        with_scale(scene_of(CAMERAS), str(tmp_path / name))
 
 
 def test_positions_on_the_ellipsoid():

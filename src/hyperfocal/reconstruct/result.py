@@ -9,7 +9,7 @@ from .. import __version__
 from ..data.cameras_json import read_cameras_json, write_cameras_json
 from ..errors import BadInputError
 from ..export import read_ply, write_ply
-from ..files import write_text
+from ..files import read_json_object, write_text
 from ..gaussians import Gaussians
 from ..scene import Scene, View
 from .config import ReconstructConfig
@@ -86,8 +86,8 @@ def read_result(folder: Path | str) -> Result:
         raise BadInputError(
             f"{folder} is not a result: it has no {RESULT_MARK}. Expected a folder that `hyperfocal reconstruct` wrote."
         )
+    plain = read_json_object(path, remedy="Reconstruct again.")
     try:
-        plain = json.loads(path.read_text(encoding="utf-8"))
         scores = Table(
             views=tuple(score_from_plain(view) for view in plain["views"]),
             held_out=bool(plain["held_out"]),
@@ -96,7 +96,7 @@ def read_result(folder: Path | str) -> Result:
         curve = tuple(CurvePoint(*point) for point in zip(*plain["curve"].values(), strict=True))
         rest = {name: plain[name] for name in ("seconds", "peak_memory_mib", "machine")}
         held_out, notes = tuple(plain["held_out"]), tuple(plain["notes"])
-    except (OSError, ValueError, KeyError, TypeError, AttributeError) as error:
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise BadInputError(
             f"{path} is damaged ({type(error).__name__}: {error}); expected what `hyperfocal reconstruct` wrote. "
             "Reconstruct again."

@@ -22,7 +22,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..distortion import Distortion
 from ..errors import LESS_MEMORY, BadInputError, HyperfocalError, StoppedError, is_out_of_memory, out_of_memory
-from ..files import write_text
+from ..files import read_json_object, write_text
 from ..fit import Checkpoint, read_checkpoint, write_checkpoint
 from ..scene import PointCloud, Scene, View
 from ..tensor_files import read_tensors, write_tensors
@@ -109,14 +109,13 @@ class Unfinished:
         if not (self.folder / FIT_FILE).is_file():
             return None, [], 0.0
         checkpoint = read_checkpoint(self.folder / FIT_FILE)
+        remedy = "Start anew with --overwrite."
+        course = read_json_object(self.folder / COURSE_FILE, remedy=remedy)
         try:
-            course = json.loads((self.folder / COURSE_FILE).read_text(encoding="utf-8"))
             curve = [CurvePoint(**point) for point in course["curve"]]
             seconds = float(course["seconds"])
-        except (OSError, ValueError, KeyError, TypeError) as error:
-            raise BadInputError(
-                f"{self.folder / COURSE_FILE} is damaged ({error}). Start anew with --overwrite."
-            ) from error
+        except (ValueError, KeyError, TypeError) as error:
+            raise BadInputError(f"{self.folder / COURSE_FILE} is damaged ({error}). {remedy}") from error
         # The course may have been written for a step that the process did not live to save.
         return checkpoint, [point for point in curve if point.step <= checkpoint.taken], seconds
 

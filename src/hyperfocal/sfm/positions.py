@@ -1,7 +1,6 @@
 """Metres from camera positions that are known from elsewhere: a file, or GPS."""
 
 import csv
-import json
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -9,6 +8,7 @@ import numpy as np
 import torch
 
 from ..errors import BadInputError
+from ..files import read_bytes, read_json_object
 from ..transforms import align_similarity
 
 # Triples tried for a similarity that outliers do not pull at.
@@ -40,23 +40,19 @@ def read_positions(path: Path) -> dict[str, tuple[float, float, float]]:
     Raises:
         BadInputError: the file cannot be read as either.
     """
-    expected = "expected lines of name,x,y,z (CSV) or an object of name: [x, y, z] (JSON), in metres"
+    expected = "Expected lines of name,x,y,z (CSV) or an object of name: [x, y, z] (JSON), in metres."
+    is_json = path.suffix.lower() == ".json"
+    content = read_json_object(path, remedy=expected) if is_json else read_bytes(path)
     try:
-        text = path.read_text(encoding="utf-8-sig")
-        rows = _json_rows(text) if path.suffix.lower() == ".json" else _csv_rows(text)
-    except OSError as error:
-        raise BadInputError(f"The camera positions {path} could not be read: {error.strerror or error}.") from error
-    except (ValueError, TypeError, AttributeError) as error:
-        raise BadInputError(f"The camera positions {path} are not understood ({error}); {expected}.") from error
+        if isinstance(content, dict):
+            rows = {name: _xyz(values) for name, values in content.items()}
+        else:
+            rows = _csv_rows(content.decode("utf-8-sig"))
+    except (ValueError, TypeError, csv.Error) as error:
+        raise BadInputError(f"The camera positions {path} are not understood ({error}). {expected}") from error
     if len(rows) < 2:
-        raise BadInputError(
-            f"{path} has {len(rows)} camera positions; a scale needs at least 2. {expected.capitalize()}."
-        )
+        raise BadInputError(f"{path} has {len(rows)} camera positions; a scale needs at least 2. {expected}")
     return rows
-
-
-def _json_rows(text: str) -> dict[str, tuple[float, float, float]]:
-    return {str(name): _xyz(values) for name, values in json.loads(text).items()}
 
 
 def _csv_rows(text: str) -> dict[str, tuple[float, float, float]]:
@@ -66,9 +62,9 @@ def _csv_rows(text: str) -> dict[str, tuple[float, float, float]]:
     return {row[0].strip(): _xyz(row[1:]) for row in lines}
 
 
-def _xyz(values: list[str] | list[float]) -> tuple[float, float, float]:
-    if len(values) != 3:
-        raise ValueError(f"a position has {len(values)} numbers, not 3")
+def _xyz(values: object) -> tuple[float, float, float]:
+    if not isinstance(values, list) or len(values) != 3:
+        raise ValueError(f"a position is {values!r}, not three numbers")
     x, y, z = (float(value) for value in values)
     if not np.isfinite([x, y, z]).all():
         raise ValueError("a position is not finite")
