@@ -5,11 +5,11 @@ import pytest
 import torch
 
 from hyperfocal.camera import Camera, reduced_size
+from hyperfocal.data.photo_size import photo_size, reduced_camera
 from hyperfocal.fit.config import FitConfig, McmcConfig
 from hyperfocal.reconstruct import estimate
 from hyperfocal.reconstruct.config import ReconstructConfig
 from hyperfocal.reconstruct.estimate import StepCost, estimate_costs
-from hyperfocal.reconstruct.photo_size import photo_size, reduced_camera
 from hyperfocal.scene import Scene, View
 
 FIT = FitConfig(steps=1000, densify=McmcConfig(cap=50_000))

@@ -9,6 +9,7 @@ import torch
 
 from ..camera import Camera
 from ..data import read_scene
+from ..data.photo_size import reduced_camera
 from ..errors import BadInputError
 from ..gaussians import Gaussians
 from ..lens import ThinLens
@@ -16,7 +17,6 @@ from ..progress import Progress
 from ..reconstruct import read_result, reconstruct
 from ..reconstruct.config import DEMO_QUICK
 from ..reconstruct.looks import rendering_of
-from ..reconstruct.photo_size import reduced_camera
 from ..reconstruct.result import Result
 from ..sh import dc_from_color
 from .random_scene import random_scene

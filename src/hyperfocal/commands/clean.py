@@ -6,6 +6,7 @@ from pathlib import Path
 
 from rich.console import Console
 
+from ..data.photo_size import reduced_camera
 from ..errors import BadInputError, HyperfocalError, NothingUsableError
 from ..export import read_ply, write_ply
 from ..gaussians import Gaussians
@@ -14,7 +15,6 @@ from ..reconstruct.clean import Cleaned, clean
 from ..reconstruct.clean_config import CleanConfig
 from ..reconstruct.evaluation import evaluate
 from ..reconstruct.folder import RESULT_MARK, new_folder, refuse_to_replace
-from ..reconstruct.photo_size import reduced_camera
 from ..reconstruct.result import read_result, write_result
 from ..reconstruct.scores import Table, plain_from_score
 from .display import show_facts, show_next, show_notes

@@ -7,13 +7,13 @@ from pathlib import Path
 from rich.console import Console
 
 from ..data import SceneKind, read_scene
+from ..data.photo_size import photo_size
 from ..exif_lens import known_lens
 from ..export import read_ply
 from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct.charts import duration
 from ..reconstruct.folder import RESULT_MARK
-from ..reconstruct.photo_size import photo_size
 from ..reconstruct.result import read_result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene

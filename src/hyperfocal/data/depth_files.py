@@ -20,9 +20,10 @@ from ..distortion import distort, fold_radius
 from ..errors import BadInputError
 from ..scene import DepthFile, Scene, View
 from .exr_files import EXR_SUFFIXES, decode_exr_depth
-from .images import read_header, turned
+from .images import turned
 from .listed import some_of
 from .npy_files import read_npy
+from .photo_size import photo_size
 
 MILLIMETRES = 0.001  # metres in one step of a 16-bit picture, the custom of RGB-D cameras and phones
 
@@ -113,7 +114,7 @@ def load_depth(view: View, *, long_side: int | None = None) -> Depth | None:
     if view.depth is None:
         return None
     numbers = turned(read_depth_numbers(view.depth.path), view.orientation)
-    width, height = _photograph_size(view)
+    width, height = photo_size(view)
     _check_shape(numbers, width, height, view.depth.path, view.name)
     size = reduced_size((width, height), long_side)
     places, seen = _places(view, *size)
@@ -173,14 +174,6 @@ def _is_deep(file: Path) -> bool:
     except BadInputError:
         return False
     return True
-
-
-def _photograph_size(view: View) -> tuple[int, int]:
-    if view.camera is not None:
-        return view.camera.width, view.camera.height
-    if isinstance(view.image, Tensor):
-        return view.image.shape[1], view.image.shape[0]
-    return read_header(view.image).size(view.orientation)
 
 
 def _check_shape(numbers: np.ndarray, width: int, height: int, path: Path, name: str) -> None:

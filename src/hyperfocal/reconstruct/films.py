@@ -14,6 +14,7 @@ from torch import Tensor
 
 from ..camera import Camera, stack
 from ..color import to_uint8
+from ..data.photo_size import reduced_camera
 from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
 from ..export.video import film_writer
@@ -36,7 +37,6 @@ from ..progress import Progress, silent
 from ..scene import Scene
 from ..shapes import Image, Map
 from .looks import displayed, photographed, rendering_of
-from .photo_size import reduced_camera
 from .pictures import DepthRange, depth_picture
 
 FRAMES_MARK = "path.json"  # a folder of frames has one: the camera of every frame

@@ -11,11 +11,11 @@ from pathlib import Path
 import torch
 
 from ..camera import Camera
+from ..data.photo_size import reduced_camera
 from ..errors import BadInputError
 from ..lens import ThinLens
 from ..transforms import invert_rigid
 from .looks import rendering_of
-from .photo_size import reduced_camera
 from .result import Result
 
 SENSOR_WIDTH_MM = 36.0  # of 35 mm film, which focal lengths are usually told for

@@ -5,6 +5,7 @@ import os
 from dataclasses import replace
 
 from ..camera import reduced_size
+from ..data.photo_size import photo_size
 from ..errors import BadInputError
 from ..scene import Scene, split_views
 from .config import ReconstructConfig
@@ -19,7 +20,6 @@ from .memory import (
     rounded_down,
     smallest,
 )
-from .photo_size import photo_size
 
 
 def largest_size(scene: Scene) -> tuple[int, int]:

@@ -9,6 +9,7 @@ from PIL import Image as PillowImage
 
 from ..camera import Camera
 from ..color import to_uint8
+from ..data.photo_size import reduced_camera
 from ..errors import BadInputError, NothingUsableError
 from ..export.exr import require_openexr, write_depth_exr
 from ..files import write_text
@@ -19,7 +20,6 @@ from ..shapes import Image
 from ..transforms import rotation_from_quaternion
 from .lens_choice import LensChoice, lens_for
 from .looks import displayed, photographed, rendering_of
-from .photo_size import reduced_camera
 from .result import Result
 
 DEPTH_MARK = "depth.json"  # beside the renders: what the numbers in the depth pictures mean

@@ -3,8 +3,8 @@
 from pathlib import Path
 
 from ..camera import Camera, reduced_size
-from ..data.images import read_header
 from ..scene import View
+from .images import read_header
 
 
 def photo_size(view: View) -> tuple[int, int]:
