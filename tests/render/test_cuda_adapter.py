@@ -255,6 +255,17 @@ def test_one_coefficient_or_feature_that_is_no_number_leaves_no_trace():
     assert bool(out.color.isfinite().all())
 
 
+@pytest.mark.parametrize("given", [{"sh_degree": 1}, {"colors": noise(30, 3)}])
+def test_coefficients_that_are_not_drawn_may_be_no_numbers(given: dict):
+    gaussians, camera = scene(30, v=1)
+    gaussians.means[5, 0] = math.nan  # so that the picture is made anew, of Gaussians that are whole
+    gaussians.sh[9, 4:] = math.nan  # of the degrees 2 and 3
+    assert_equal(gaussians, camera, RenderOptions(**given))
+    out = render_with(stand_in(), gaussians, camera, BACKGROUND[:1], RenderOptions(**given))
+    assert float(out.radii_px[0, 5]) == 0
+    assert float(out.radii_px[0, 9]) > 0
+
+
 def test_widening_in_2d_equals_widening_in_3d():
     """A round blur in the image is a flat disc in camera axes, (c z / f)^2 diag(1, 1, 0): the other way to the same."""
     gaussians, _ = scene()

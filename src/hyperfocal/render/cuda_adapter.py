@@ -15,7 +15,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..gaussians import Gaussians
 from ..rendering import Rendering, RenderOptions, expected_depth
-from ..sh import color_from_sum
+from ..sh import coefficient_count, color_from_sum
 from ..transforms import rotation_from_quaternion
 from .cuda_stages import Stages
 from .opacity_law import spread_opacity
@@ -34,6 +34,7 @@ class ViewInputs:
     scales: Float[Tensor, "n 3"]
     opacities: Float[Tensor, " n"]
     sh: Float[Tensor, "n k 3"]
+    """Up to the degree that is drawn; none where `colors` take its place."""
     colors: Float[Tensor, "n 3"] | None
     features: Float[Tensor, "n c"] | None
     variance_px2: Float[Tensor, " n"] | None
@@ -95,12 +96,14 @@ def _inputs_of(gaussians: Gaussians, options: RenderOptions, i: int) -> ViewInpu
     def of_view(tensor: Tensor | None, shared_dims: int) -> Tensor | None:
         return tensor if tensor is None or tensor.dim() == shared_dims else tensor[i]
 
+    degree = gaussians.sh_degree if options.sh_degree is None else min(options.sh_degree, gaussians.sh_degree)
+    used = 0 if options.colors is not None else coefficient_count(degree)  # the others may be anything, NaN included
     return ViewInputs(
         means=gaussians.means if options.means is None else options.means[i],
         quaternions=gaussians.quaternions if options.quaternions is None else options.quaternions[i],
         scales=gaussians.scales,
         opacities=gaussians.opacities,
-        sh=gaussians.sh,
+        sh=gaussians.sh[:, :used],
         colors=of_view(options.colors, 2),
         features=of_view(options.features, 2),
         variance_px2=of_view(options.variance_px2, 1),
@@ -118,7 +121,7 @@ def _render_view(
     splats, bad = project(stages, inputs, camera, options)
     if len(splats.index) == 0:
         return _empty(inputs, camera, background, options), None
-    colors = _colors(stages, inputs, splats.index, camera, options)
+    colors = _colors(stages, inputs, splats.index, camera)
     bad = bad | ~colors.detach().isfinite().all(1)
     if inputs.features is not None:
         bad = bad | ~inputs.features[splats.index].detach().isfinite().all(1)
@@ -307,13 +310,10 @@ def _inverse(symmetric: Float[Tensor, "m 3"]) -> tuple[Tensor, Tensor, Tensor]:
     return yy / determinant, -xy / determinant, xx / determinant
 
 
-def _colors(
-    stages: Stages, inputs: ViewInputs, index: Int[Tensor, " m"], camera: Camera, options: RenderOptions
-) -> Float[Tensor, "m 3"]:
+def _colors(stages: Stages, inputs: ViewInputs, index: Int[Tensor, " m"], camera: Camera) -> Float[Tensor, "m 3"]:
     if inputs.colors is not None:
         return inputs.colors[index]
-    stored = math.isqrt(inputs.sh.shape[1]) - 1
-    degree = stored if options.sh_degree is None else min(options.sh_degree, stored)
+    degree = math.isqrt(inputs.sh.shape[1]) - 1
     directions = inputs.means[index] - camera.centers()
     return color_from_sum(stages.spherical_harmonics(degree, directions, inputs.sh[index]))
 
