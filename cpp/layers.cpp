@@ -34,16 +34,18 @@ struct Sorted {
 };
 
 // Calls visit(layer, entry) for each of the one or two layers that every source of one row belongs to. The second share of a source on
-// a layer is 0, and is visited as well: the gradient of its place needs both sides.
+// a layer is 0, and is visited as well: the gradient of its place needs both sides. Levels and layers that there are not belong to no
+// source; a number that is none compares as false.
 template <class Visit>
 void each_entry(const LayerSources& sources, const Stencils& stencils, int y, Visit&& visit) {
+    const float last_level = float(stencils.intervals), last_layer = float(sources.layers - 1);
     for (int plane = 0; plane < sources.planes; ++plane) {
         const int64_t row = (int64_t(plane) * sources.height + y) * sources.width;
         for (int x = 0; x < sources.width; ++x) {
             const float level = sources.level[row + x], place = sources.layer[row + x];
-            if (!(level >= 0)) continue;
+            if (!(level >= 0 && level <= last_level && place >= 0 && place <= last_layer)) continue;
             const int interval = std::min(int(level), stencils.intervals - 1);
-            const int layer = std::clamp(int(place), 0, std::max(sources.layers - 2, 0));
+            const int layer = std::min(int(place), std::max(sources.layers - 2, 0));
             const float nearer = place - float(layer), fraction = level - float(interval);
             visit(layer, LayerEntry{plane, x, interval, fraction, 1.0f - nearer});
             if (sources.layers > 1) visit(layer + 1, LayerEntry{plane, x, interval, fraction, nearer});
@@ -81,7 +83,7 @@ Sorted sort_sources(const LayerSources& sources, const Stencils& stencils, int t
 
 void draw_layers(const LayerSources& sources, const Stencils& stencils, const LayerPicture& picture, int threads) {
     const int bands = (sources.height + kScatterRows - 1) / kScatterRows;
-    threads = std::clamp(threads, 1, std::min(bands, kMaxThreads));
+    threads = std::clamp(threads, 1, std::clamp(bands, 1, kMaxThreads));  // a picture of no rows has no bands
     const Sorted sorted = sort_sources(sources, stencils, threads);
     const int64_t each = (scatter_scratch(sources.width, kScatterRows) + 7) / 8 * 8;
     Buffer<double> scratch(each * threads);
@@ -95,7 +97,7 @@ void draw_layers(const LayerSources& sources, const Stencils& stencils, const La
 void undraw_layers(const LayerSources& sources, const Stencils& stencils, const LayerPicture& picture,
                    const LayerGradients& gradients, int threads) {
     const int bands = (sources.height + kGatherRows - 1) / kGatherRows;
-    threads = std::clamp(threads, 1, std::min(bands, kMaxThreads));
+    threads = std::clamp(threads, 1, std::clamp(bands, 1, kMaxThreads));  // a picture of no rows has no bands
     const Sorted sorted = sort_sources(sources, stencils, threads);
     const int64_t pixels = int64_t(sources.planes) * sources.height * sources.width;
     std::fill_n(gradients.color, 3 * pixels, 0.0f);

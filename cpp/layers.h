@@ -25,9 +25,10 @@ struct Stencils {
 // Source pixels: the picture itself, and behind it, in further planes, what the caller believes to be hidden.
 struct LayerSources {
     int planes = 0, height = 0, width = 0, layers = 0;
-    const float* color = nullptr;  // [planes, h, w, 3] linear light
-    const float* level = nullptr;  // [planes, h, w] level of the stencils, in [0, intervals]; below 0: no source
+    const float* color = nullptr;  // [planes, h, w, 3] linear light, finite
+    const float* level = nullptr;  // [planes, h, w] level of the stencils, in [0, intervals]
     const float* layer = nullptr;  // [planes, h, w] in [0, layers - 1], 0 the farthest; shared linearly by the two next to it
+    // Where level or layer is anything else, or no number, is no source.
 };
 
 struct LayerPicture {

@@ -15,9 +15,7 @@ namespace {
 constexpr float kNan = std::numeric_limits<float>::quiet_NaN(), kInf = std::numeric_limits<float>::infinity();
 
 Floats uniform(Random& random, const Scene& scene, int64_t count, float low, float high) {
-    Floats values(count, scene.shifted);
-    for (float& value : values) value = random.uniform(low, high);
-    return values;
+    return checks::uniform(random, count, low, high, scene.shifted);
 }
 
 Floats copy(const Floats& values, bool shifted) {
@@ -49,9 +47,20 @@ void place_camera(Random& random, Scene& scene, int view) {
     }
 }
 
-int any_size(Random& random) {
-    static const int edges[] = {1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 100, 129};
-    return random.chance(0.7f) ? edges[random.below(std::size(edges))] : 1 + int(random.below(200));
+// Attributes that are allowed, at the ends of what is: a footprint that is not widened, hardly, or to any size; opacities
+// that nothing of, or everything, is left of. A few of many, as every widened one covers the picture.
+void stretch(Random& random, Scene& scene) {
+    const float share = scene.n > 17 ? 0.02f : 1.0f;
+    static const float opacities[] = {0.0f, 1e-42f, 1e-30f, 1e-7f, 0.12f, 0.9999f, 0.99999994f, 1.0f};
+    for (int64_t i = 0; i < scene.n; ++i) {
+        if (scene.variance_px2.size() && random.chance(share)) {
+            float variance = random.chance(0.1f) ? 0.0f : random.uniform(1.0f, 2.0f);
+            for (int64_t k = random.below(40); k > 0; --k) variance *= 0.5f;
+            for (int64_t k = random.below(100); k > 0; --k) variance *= 2.0f;
+            scene.variance_px2[i] = variance;
+        }
+        if (random.chance(0.3f)) scene.opacities[i] = opacities[random.below(std::size(opacities))];
+    }
 }
 
 void append(std::vector<Result>& results, const std::string& name, Floats&& values) {
@@ -100,6 +109,8 @@ ViewInputs view_of(const Scene& scene, int view) {
     in.channels = scene.channels;
     in.low_pass_px2 = scene.low_pass_px2;
     in.near = scene.near;
+    in.far = scene.far;
+    in.opacity_law = scene.opacity_law;
     in.alpha_cut = scene.alpha_cut;
     in.relative_cut = scene.relative_cut;
     return in;
@@ -248,6 +259,17 @@ float Random::uniform(float low, float high) { return low + (high - low) * (floa
 
 int64_t Random::below(int64_t count) { return int64_t(bits() % uint64_t(count)); }
 
+Floats uniform(Random& random, int64_t count, float low, float high, bool shifted) {
+    Floats values(count, shifted);
+    for (float& value : values) value = random.uniform(low, high);
+    return values;
+}
+
+int any_size(Random& random) {
+    static const int edges[] = {1, 2, 3, 4, 5, 15, 16, 17, 31, 32, 33, 47, 63, 64, 65, 96, 100, 129};
+    return random.chance(0.7f) ? edges[random.below(std::size(edges))] : 1 + int(random.below(200));
+}
+
 Floats::Floats(int64_t count, bool shifted) : count_(count) {
     if (!count) return;
     const size_t lead = shifted ? 1 : 0, bytes = sizeof(float) * (size_t(count) + lead);
@@ -260,7 +282,8 @@ std::string Scene::describe() const {
     return std::to_string(n) + " Gaussians, " + std::to_string(views) + " views of " + std::to_string(width) + " x " +
            std::to_string(height) + ", " +
            std::to_string(channels) + " channels" + (sh_stored ? ", " + std::to_string(sh_stored) + " harmonics" : ", colours") +
-           (degenerate ? ", degenerate" : "");
+           (opacity_law == OpacityLaw::none ? "" : opacity_law == OpacityLaw::energy ? ", energy law" : ", depth law") +
+           (extreme ? ", extreme" : "") + (degenerate ? ", degenerate" : "");
 }
 
 Scene random_scene(uint64_t seed) {
@@ -320,6 +343,13 @@ Scene random_scene(uint64_t seed) {
         for (int64_t i = 0; i < pixels; ++i) s.valid.push_back(random.chance(0.8f));
     if (random.chance(0.5f))
         for (int64_t i = 0; i < n; ++i) s.row_mask.push_back(random.chance(0.8f));
+    static const OpacityLaw laws[] = {OpacityLaw::none, OpacityLaw::energy, OpacityLaw::optical_depth};
+    s.opacity_law = laws[random.below(std::size(laws))];
+    // Some planes in the midst of the Gaussians, one at which some of them stand, one before all of them.
+    if (random.chance(0.4f)) s.far = random.chance(0.1f) ? 0.0f : random.uniform(0.5f, 4.5f);
+    if (random.chance(0.1f) && n > 0) s.far = s.means[2];
+    s.extreme = random.chance(0.4f);
+    if (s.extreme) stretch(random, s);
     if (s.degenerate)
         for (Floats* values : {&s.means, &s.quaternions, &s.scales, &s.opacities, &s.sh, &s.colors, &s.variance_px2,
                                &s.opacity_factor, &s.mean_offsets_px})

@@ -3,10 +3,13 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <limits>
 #include <memory>
 #include <new>
 #include <string>
 #include <vector>
+
+#include "kernels.h"
 
 namespace hyperfocal::checks {
 
@@ -48,14 +51,22 @@ class Floats {
     int64_t count_ = 0;
 };
 
+// One named array of results.
+struct Result {
+    std::string name;
+    Floats values;
+};
+
 struct Scene {
     int64_t n = 0;
     int width = 0, height = 0, first_row = 0, image_height = 0;  // as those of ViewInputs
     int views = 1, sh_stored = 0, sh_degree = 0, channels = 0;
     bool degenerate = false;  // some attributes are zero, huge or no numbers
+    bool extreme = false;     // variances from nothing to more than any picture, opacities of 0, 1 and beside them
     bool shifted = false;     // arrays start 4 bytes past a 64-byte boundary
     bool want_camera = false, want_all_gradients = false, relative_cut = true;
-    float near = 0.01f, low_pass_px2 = 0.3f, alpha_cut = 1.0f / 255.0f;
+    float near = 0.01f, far = std::numeric_limits<float>::infinity(), low_pass_px2 = 0.3f, alpha_cut = 1.0f / 255.0f;
+    OpacityLaw opacity_law = OpacityLaw::none;
     Floats means, quaternions, scales, opacities, sh, colors, variance_px2, opacity_factor, mean_offsets_px, features;
     Floats world_to_camera, focal_px, center_px, background;  // by view
     Floats error_map, target;                                 // [h, w] and [h, w, 3]
@@ -64,14 +75,14 @@ struct Scene {
     std::string describe() const;
 };
 
+// An array of random numbers.
+Floats uniform(Random& random, int64_t count, float low, float high, bool shifted);
+
+// A number of pixels: those at which kernels begin another vector, block, tile or band, or any.
+int any_size(Random& random);
+
 // Scenes differ in everything: sizes from one pixel on, from no Gaussian to thousands, which inputs there are.
 Scene random_scene(uint64_t seed);
-
-// One named array of results.
-struct Result {
-    std::string name;
-    Floats values;
-};
 
 // Draws, weighs, differentiates (twice, as one forward serves several backwards; complains if the two differ), compares
 // with the target, steps the optimiser and activates parameters. The order of the results is always the same.

@@ -1,10 +1,11 @@
-// Runs random and degenerate scenes through the whole core, without Python: for the sanitizers (.ci/sanitize), which know
-// nothing of what Python and torch do, and for processors that are only emulated (RELEASING.md).
+// Runs random and degenerate scenes, and pictures with depth, through the whole core, without Python: for the sanitizers
+// (.ci/sanitize), which know nothing of what Python and torch do, and for processors that are only emulated (RELEASING.md).
 //
 //     stress SCENES [nofork | write FILE | compare FILE]
 //
-// For every scene and instruction set, the results must have the same bits with 1 to 8 threads, from two threads that call at
-// once, and in a child forked while one of them is at work (`nofork` leaves it out, for emulators that do not bear it).
+// For every scene, picture and instruction set, the results must have the same bits with 1 to 8 threads, from two threads
+// that call at once, and in a child forked while one of them is at work (`nofork` leaves it out, for emulators that do not
+// bear it).
 // `write` keeps the results of the baseline instruction set, `compare` says how far another build's are from these.
 #include <algorithm>
 #include <atomic>
@@ -24,6 +25,7 @@
 
 #include "buffer.h"
 #include "isa.h"
+#include "pictures.h"
 #include "scenes.h"
 
 using namespace hyperfocal;
@@ -47,9 +49,11 @@ constexpr bool kForkAtWork = false;
 constexpr bool kForkAtWork = true;
 #endif
 
-[[noreturn]] void fail(uint64_t seed, const std::string& what) {
-    std::fprintf(stderr, "scene %llu (%s), %s: %s\n", static_cast<unsigned long long>(seed),
-                 random_scene(seed).describe().c_str(), simd_level_name(simd_level()), what.c_str());
+// What is checked is a Scene or a Picture.
+template <class Subject>
+[[noreturn]] void fail(const Subject& subject, uint64_t seed, const std::string& what) {
+    std::fprintf(stderr, "number %llu (%s), %s: %s\n", static_cast<unsigned long long>(seed), subject.describe().c_str(),
+                 simd_level_name(simd_level()), what.c_str());
     std::_Exit(1);
 }
 
@@ -67,54 +71,69 @@ std::string difference(const Results& got, const Results& expected) {
     return "";
 }
 
-void must_agree(const Scene& scene, uint64_t seed, const Results& expected, int threads, const char* how) {
-    const std::string found = difference(compute_all(scene, threads), expected);
-    if (!found.empty()) fail(seed, std::to_string(threads) + " threads" + how + ": " + found);
+template <class Subject>
+void must_agree(const Subject& subject, uint64_t seed, const Results& expected, int threads, const char* how) {
+    const std::string found = difference(compute_all(subject, threads), expected);
+    if (!found.empty()) fail(subject, seed, std::to_string(threads) + " threads" + how + ": " + found);
 }
 
 // An image is finite whatever the Gaussians are: what is not, is culled.
-void must_be_finite(uint64_t seed, const Results& results) {
+void must_be_right(const Scene& scene, uint64_t seed, const Results& results) {
     for (const Result& result : results)
         if (result.name == "color" || result.name == "alpha" || result.name == "features" ||
             result.name.starts_with("depth"))
             for (const float value : result.values)
-                if (!std::isfinite(value)) fail(seed, result.name + " is not finite");
+                if (!std::isfinite(value)) fail(scene, seed, result.name + " is not finite");
 }
 
-void must_agree_in_a_child(const Scene& scene, uint64_t seed, const Results& expected) {
+// A picture is a mean of its lights whatever their depths are, and its gradients are finite.
+void must_be_right(const Picture& picture, uint64_t seed, const Results& results) {
+    const float most = picture.bright ? 1.001e6f : 1.001f;
+    for (const Result& result : results) {
+        const bool color = result.name == "color of layers", alpha = result.name == "alpha of layers";
+        for (const float value : result.values) {
+            if (!std::isfinite(value)) fail(picture, seed, result.name + " is not finite");
+            if ((color && std::fabs(value) > most) || (alpha && (value < 0 || value > 1)))
+                fail(picture, seed, result.name + " is " + std::to_string(value));
+        }
+    }
+}
+
+template <class Subject>
+void must_agree_in_a_child(const Subject& subject, uint64_t seed, const Results& expected) {
 #ifndef _WIN32
     const pid_t child = fork();
     if (child == 0) {
-        must_agree(scene, seed, expected, kChildThreads, " in a forked child");
+        must_agree(subject, seed, expected, kChildThreads, " in a forked child");
         std::_Exit(0);
     }
     int status = 0;
-    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail(seed, "the forked child failed");
+    if (child < 0 || waitpid(child, &status, 0) != child || status != 0) fail(subject, seed, "the forked child failed");
 #else
-    (void)scene, (void)seed, (void)expected;
+    (void)subject, (void)seed, (void)expected;
 #endif
 }
 
-void check_scene(uint64_t seed, bool forks) {
-    const Scene scene = random_scene(seed);
-    const Results expected = compute_all(scene, 1);
-    must_be_finite(seed, expected);
-    for (int threads = 2; threads <= 8; ++threads) must_agree(scene, seed, expected, threads, "");
+template <class Subject>
+void check(const Subject& subject, uint64_t seed, bool forks) {
+    const Results expected = compute_all(subject, 1);
+    must_be_right(subject, seed, expected);
+    for (int threads = 2; threads <= 8; ++threads) must_agree(subject, seed, expected, threads, "");
     // Two callers at once: one of them has the pool, the other works alone. Memory changes hands between them, and in the
     // middle of it a child is forked and the store emptied.
     std::atomic<bool> stop{false};
     std::thread other([&] {
         do {
-            must_agree(scene, seed, expected, 4, ", one of two callers");
+            must_agree(subject, seed, expected, 4, ", one of two callers");
         } while (!stop.load());
     });
-    must_agree(scene, seed, expected, 3, ", the other caller");
-    if (forks && kForkAtWork) must_agree_in_a_child(scene, seed, expected);
+    must_agree(subject, seed, expected, 3, ", the other caller");
+    if (forks && kForkAtWork) must_agree_in_a_child(subject, seed, expected);
     release_memory();
-    must_agree(scene, seed, expected, 2, ", the other caller again");
+    must_agree(subject, seed, expected, 2, ", the other caller again");
     stop.store(true);
     other.join();
-    if (forks && !kForkAtWork) must_agree_in_a_child(scene, seed, expected);
+    if (forks && !kForkAtWork) must_agree_in_a_child(subject, seed, expected);
 }
 
 // ---- Comparing builds ---------------------------------------------------------------------------------------------------
@@ -168,10 +187,13 @@ int main(int count, char** arguments) {
         std::FILE* file = std::fopen(arguments[3], writes ? "wb" : "rb");
         if (!file) return std::perror(arguments[3]), 1;
         std::map<std::string, Distance> distances;
-        for (uint64_t seed = 0; seed < scenes; ++seed) {
-            const Results results = compute_all(random_scene(seed), 2);
+        const auto keep_or_compare = [&](const Results& results) {
             if (writes) write(file, results);
             else compare(file, results, distances);
+        };
+        for (uint64_t seed = 0; seed < scenes; ++seed) {
+            keep_or_compare(compute_all(random_scene(seed), 2));
+            keep_or_compare(compute_all(random_picture(seed), 2));
         }
         std::fclose(file);
         for (const auto& [name, d] : distances)
@@ -183,9 +205,12 @@ int main(int count, char** arguments) {
     std::string levels;
     for (const char* level : {"base", "v3", "v4"}) {
         if (!set_simd_level(level)) continue;
-        for (uint64_t seed = 0; seed < scenes; ++seed) check_scene(seed, !nofork);
+        for (uint64_t seed = 0; seed < scenes; ++seed) {
+            check(random_scene(seed), seed, !nofork);
+            check(random_picture(seed), seed, !nofork);
+        }
         levels += std::string(levels.empty() ? "" : ", ") + level;
     }
-    std::printf("%llu scenes, instruction sets %s: the same bits for 1 to 8 threads, two callers%s\n",
+    std::printf("%llu scenes and as many pictures, instruction sets %s: the same bits for 1 to 8 threads, two callers%s\n",
                 static_cast<unsigned long long>(scenes), levels.c_str(), nofork ? "" : " and a forked child");
 }
