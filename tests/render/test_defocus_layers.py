@@ -211,6 +211,16 @@ def test_a_lens_that_is_infinitely_wide_is_refused_before() -> None:
         lens(torch.inf)
 
 
+@pytest.mark.parametrize("odd", [-1.0, 3.5, torch.nan, torch.inf])
+def test_a_source_outside_all_layers_is_none(odd: float) -> None:
+    color, level, layer = noise(7, 8)[None], torch.full((1, 7, 8), 5.0), torch.full((1, 7, 8), 1.3)
+    without, outside = level.clone(), layer.clone()
+    without[0, 3, 4], outside[0, 3, 4] = -1.0, odd
+    expected = scatter_layers_reference(color, without, layer, layers=4)
+    for got, value in zip(scatter_layers_reference(color, level, outside, layers=4), expected, strict=True):
+        assert torch.equal(got, value)
+
+
 def test_gradients_of_the_reference_agree_with_finite_differences() -> None:
     generator = torch.Generator().manual_seed(3)
     image = torch.rand(1, 5, 6, 3, generator=generator, dtype=torch.float64).requires_grad_()

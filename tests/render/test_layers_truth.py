@@ -4,7 +4,9 @@ import pytest
 import torch
 
 from hyperfocal.lens import ThinLens
+from hyperfocal.render.disc import level_of_diameter
 from hyperfocal.render.layers import defocus_layers
+from hyperfocal.render.layers_reference import scattered_light
 from lens_truth import Plane, Seen, look, psnr
 
 # Pictures of 96 x 72 with a focal length of 80 px: a small near plane, sharp or with circles of up to 10 px.
@@ -47,3 +49,30 @@ def test_the_number_of_layers_hardly_matters_for_a_surface() -> None:
         for layers in (2, 32)
     )
     assert psnr(few, many, ~seen.revealed) > 50
+
+
+def product_rule(seen: Seen, lens: ThinLens, layers: int) -> torch.Tensor:
+    """The same layers by the customary rule: each covers what is behind it as if the two were independent."""
+    inverse_z = 1 / seen.depth_z
+    place = (inverse_z - inverse_z.min()) / (inverse_z.max() - inverse_z.min()) * (layers - 1)
+    level = level_of_diameter(lens.coc_diameter_px(seen.depth_z, torch.tensor(80.0)))
+    behind = torch.zeros(*seen.depth_z.shape, 4)
+    for light in scattered_light(seen.sharp[None], level[None], place.clamp(0, layers - 1)[None], layers=layers).flip(
+        0
+    ):
+        behind = light + (1 - light[..., 3:]) * behind
+    return behind[..., :3] / behind[..., 3:].clamp_min(1e-9)
+
+
+@pytest.mark.parametrize(
+    ("name", "layers", "gain_db"), [("focus between", 4, 0.0), ("three planes", 4, 5.0), ("slanted", 32, 7.0)]
+)
+def test_shares_that_add_up_beat_the_product_where_a_surface_is_in_several_layers(
+    name: str, layers: int, gain_db: float
+) -> None:
+    """Two planes are in one layer each, and the rules agree; a third lies between layers, a slope in all of them."""
+    seen, lens = seen_in(name)
+    ours = defocus_layers(seen.sharp, seen.depth_z, lens, 80.0, color_space="linear", layers=layers).color
+    shown = ~seen.revealed
+    gain = psnr(ours, seen.through_lens, shown) - psnr(product_rule(seen, lens, layers), seen.through_lens, shown)
+    assert gain > gain_db if gain_db else abs(gain) < 0.1

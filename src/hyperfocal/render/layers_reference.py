@@ -24,12 +24,33 @@ def scatter_layers_reference(
 
     Args:
         color: Linear light of the source pixels: the picture, and behind it in further planes what it hides.
-        level: Their discs (`disc.level_of_diameter`). Below 0: no source.
+        level: Their discs (`disc.level_of_diameter`). Below 0, or no number: no source.
         layer: Their places in the layers, 0 the farthest, `layers - 1` the nearest; the two next to it share linearly.
+            Elsewhere, or no number: no source.
         layers: How many layers.
     """
+    scattered = scattered_light(color, level, layer, layers=layers)
+    weight = scattered[..., 3]
+    before = torch.cumsum(weight, dim=0) - weight
+    found_room = torch.minimum(weight, (FULL - before).clamp_min(0))
+    share = torch.where(weight > 0, found_room / weight.clamp_min(1e-9), torch.zeros_like(weight))
+    total = found_room.sum(0)
+    seen = (share.unsqueeze(-1) * scattered[..., :3]).sum(0) / total.clamp_min(1e-9).unsqueeze(-1)
+    return seen, total.clamp_max(1)
+
+
+def scattered_light(
+    color: Float[Tensor, "s h w 3"],
+    level: Float[Tensor, "s h w"],
+    layer: Float[Tensor, "s h w"],
+    *,
+    layers: int,
+) -> Float[Tensor, "l h w 4"]:
+    """Return equation 21 for every layer, nearest first: light (B) and weight (A). As of `scatter_layers_reference`."""
     _, h, w = level.shape
-    present = (level >= 0).to(color.dtype)
+    known = (level >= 0) & (layer >= 0) & (layer <= layers - 1)
+    present = known.to(color.dtype)
+    level, layer = (torch.where(known, values, torch.zeros_like(values)) for values in (level, layer))
     interval = level.detach().clamp_min(0).floor().long()
     fraction = (level - interval) * present
     last = int(interval.max()) + 1
@@ -50,15 +71,7 @@ def scatter_layers_reference(
             spread = torch.einsum("lshw,shwc->lhwc", weight, light)
             after = (0, 0, column, 2 * reach - column, row, 2 * reach - row)
             scattered = scattered + torch.nn.functional.pad(spread, after)
-    scattered = scattered[:, reach : reach + h, reach : reach + w].flip(0)  # the nearest layer first
-
-    weight = scattered[..., 3]
-    before = torch.cumsum(weight, dim=0) - weight
-    found_room = torch.minimum(weight, (FULL - before).clamp_min(0))
-    share = torch.where(weight > 0, found_room / weight.clamp_min(1e-9), torch.zeros_like(weight))
-    total = found_room.sum(0)
-    seen = (share.unsqueeze(-1) * scattered[..., :3]).sum(0) / total.clamp_min(1e-9).unsqueeze(-1)
-    return seen, total.clamp_max(1)
+    return scattered[:, reach : reach + h, reach : reach + w].flip(0)
 
 
 def _padded(values: Float64[Tensor, "k k"], reach: int) -> Float64[Tensor, "m m"]:
