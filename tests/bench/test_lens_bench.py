@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 import torch
 
-from hyperfocal.bench import lens, lens_layers
+from hyperfocal.bench import lens, lens_layers, lens_shutter
 from hyperfocal.bench.check import check
 from hyperfocal.bench.config import BenchConfig
 from hyperfocal.bench.evidence import IDENTICAL_DB, figures_from, keep_view
@@ -69,9 +69,11 @@ def test_pictures_and_their_headlines_follow_from_the_files(
     monkeypatch.setattr(lens, "SHEETS", {"sheet_0.7_0.8_10px": (0.7, 0.8, 10.0)})
     monkeypatch.setattr(lens, "TRAINED", {"trained_far_10px": ("far", 4.0)})
     monkeypatch.setattr(lens, "CIRCLES_PX", {})
-    monkeypatch.setattr(lens, "has_package", lambda name: False)
+    for module in (lens, lens_shutter):
+        monkeypatch.setattr(module, "has_package", lambda name: False)
     record = run("lens", BenchConfig(out=tmp_path / "out"))
-    assert record["notes"] == [lens.MITSUBA_ABSENT]
+    assert record["notes"] == list(lens.notes(BenchConfig()))
+    assert record["notes"][0] == lens.MITSUBA_ABSENT
     assert check(tmp_path / "out") == []
     rows = record["rows"]
     assert isinstance(rows, dict)
@@ -82,7 +84,7 @@ def test_pictures_and_their_headlines_follow_from_the_files(
     assert rows["splat_vs_aperture_psnr"] == min(ours)
     assert 0.9 < rows["light_kept"] <= rows["light_most"] < 1.1
     assert rows["light_kept_energy"] < rows["light_kept"]
-    assert not any("cost" in name or "layers" in name for name in rows)
+    assert not any("cost" in name or "layers" in name or "shutter" in name for name in rows)
     assert not any(math.isnan(value) for value in rows.values())
 
 

@@ -7,7 +7,7 @@ of them. Everything else (running, resuming, tables, JSON, checking) is the same
 BENCHES: dict[str, str] = {
     "rasterizer": "time of the CPU renderer, forward and backward, beside the least that its pairs would cost",
     "step": "time of a whole training step, beside the renderer alone",
-    "lens": "light and PSNR of a lens on Gaussians and on pictures against averages over it and Mitsuba's; its time",
+    "lens": "light and PSNR of a lens, and of a shutter, against averages over it and Mitsuba's; its time",
     "cuda": "time of the cuda backend beside plain gsplat, forward and backward (needs an NVIDIA GPU)",
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
     "ablation": "what the options of the trainer gain on real photographs (needs --data)",

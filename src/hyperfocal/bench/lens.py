@@ -1,4 +1,4 @@
-"""How good and how fast a lens on Gaussians and on pictures is: against averages over the opening, and a ray tracer."""
+"""How good and how fast a lens and a shutter are: against averages over the opening, and a ray tracer."""
 
 import math
 import statistics
@@ -14,7 +14,7 @@ from ..metrics import psnr
 from ..progress import Progress
 from ..render import render
 from ..rendering import Rendering, RenderOptions
-from . import lens_layers
+from . import lens_layers, lens_shutter
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
 from .harness import Cell
@@ -49,11 +49,12 @@ COST_WAYS = {
 PINHOLE = RenderOptions(threads=2)
 REPEATS = 15
 WARM_UP = 3
+SHUTTER_ROWS = {exposure: "shutter_lens" if exposure == "lens" else "shutter" for exposure in lens_shutter.EXPOSURES}
 MITSUBA_ABSENT = "layers_vs_mitsuba was left out: Mitsuba is not installed (pip install 'hyperfocal[synthetic]')."
 
 
 def cells(config: BenchConfig) -> list[Cell]:
-    """Return every way of drawing each sheet and the trained scene, the costs, and, with Mitsuba, defocus in layers.
+    """Return every way of drawing each sheet and the trained scene, the costs, and, with Mitsuba, layers and a shutter.
 
     One view of the trained scene and of Mitsuba's; two for the table.
     """
@@ -62,12 +63,20 @@ def cells(config: BenchConfig) -> list[Cell]:
     pictures = [Cell(way, scene) for scene in SHEETS for way in WAYS]
     pictures += [Cell(way, f"{scene}_view{view}") for view in views for scene in TRAINED for way in WAYS]
     layers = [Cell("layers", f"still_life_{focus}_view{view}") for view in views for focus in lens_layers.FOCI]
-    return [*costs, *pictures, *(layers if has_package("mitsuba") else ())]
+    exposures = [
+        Cell(SHUTTER_ROWS[exposure], f"still_life_{exposure}_view{view}")
+        for view in views
+        for exposure in lens_shutter.EXPOSURES
+    ]
+    traced = [*(layers if has_package("mitsuba") else ()), *(() if lens_shutter.obstacle(config) else exposures)]
+    return [*costs, *pictures, *traced]
 
 
 def notes(config: BenchConfig) -> tuple[str, ...]:
     """Return what was left out, with the reason."""
-    return () if has_package("mitsuba") else (MITSUBA_ABSENT,)
+    layers = () if has_package("mitsuba") else (MITSUBA_ABSENT,)
+    obstacle = lens_shutter.obstacle(config)
+    return layers if obstacle is None else (*layers, f"shutter_vs_mitsuba was left out: {obstacle}")
 
 
 def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
@@ -78,6 +87,9 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
         focus, view = cell.scene.removeprefix("still_life_").split("_view")
         samples = lens_layers.SAMPLES * (4 if config.table else 1)
         return lens_layers.figures(folder, focus, int(view), config.scene_seed or 0, progress, samples=samples)
+    if cell.row in SHUTTER_ROWS.values():
+        exposure, view = cell.scene.removeprefix("still_life_").split("_view")
+        return lens_shutter.figures(folder, exposure, int(view), config, progress)
     shot, truth, other, disc = _shot_and_truth(cell.scene, config.data, progress)
     drawn = _drawn(shot, WAYS[cell.row])
     keep_view(folder, cell.scene, rendered=drawn.color, truth=truth.color)
@@ -160,7 +172,14 @@ def headlines(rows: dict[str, float]) -> dict[str, float]:
     found["layers_vs_mitsuba_psnr"] = values(("layers",), "linear_psnr_db")
     found["layers_revealed_psnr"] = values(("layers",), "revealed_psnr_db")
     found["layers_truth_noise_psnr"] = values(("layers",), "truth_noise_psnr_db")
+    for row in dict.fromkeys(SHUTTER_ROWS.values()):
+        found[f"{row}_psnr"] = values((row,), "psnr_db")
+        found[f"{row}_linear_psnr"] = values((row,), "linear_psnr_db")
+        found[f"{row}_truth_noise_psnr"] = values((row,), "truth_noise_psnr_db")
     figures = {name: min(several) for name, several in found.items() if several}
+    for row in dict.fromkeys(SHUTTER_ROWS.values()):  # of controls the best is the worst case
+        if several := [v for control in ("still", "turned") for v in values((row,), f"{control}_psnr_db")]:
+            figures[f"{row}_control_psnr"] = max(several)
     for name, ways in (("light_most", OURS), ("light_most_optical_depth", ("optical_depth",))):
         if lights := values(ways, "light"):
             figures[name] = max(lights)

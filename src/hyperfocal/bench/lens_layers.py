@@ -57,12 +57,14 @@ def figures(
     kept = folder.parent / "mitsuba"
     focal_px = float(intrinsics(width, height, _FOCAL_35MM)[0, 0])
     name = f"{scene_seed}_{width}x{height}_{view}"
-    depth_z = _kept(kept / f"{name}_depth.npy", lambda: _stage(scene_seed, view).depth_z())
+    depth_z = kept_array(kept / f"{name}_depth.npy", lambda: _stage(scene_seed, view).depth_z())
     lens = capture_lens(depth_z, FOCI[focus], CIRCLE_PX, focal_px)
 
     def light(label: str, seed: int, through: CaptureLens | None) -> torch.Tensor:
         path = kept / f"{name}_{samples}_{label}_{seed}.npy"
-        return torch.from_numpy(_kept(path, lambda: _stage(scene_seed, view).light(through, seed, samples, progress)))
+        return torch.from_numpy(
+            kept_array(path, lambda: _stage(scene_seed, view).light(through, seed, samples, progress))
+        )
 
     sharp = light("pinhole", len(SEEDS), None)
     truths = [light(f"{focus}_{CIRCLE_PX:g}px", seed, lens).clamp(0, 1) for seed in SEEDS]
@@ -141,7 +143,7 @@ class _Stage:
     """One still life seen from one camera, in Mitsuba."""
 
     def __init__(self, scene_seed: int, view: int) -> None:
-        self.mitsuba: Any = _mitsuba()
+        self.mitsuba: Any = vectorised_mitsuba()
         self.scene = mitsuba_scene(self.mitsuba, build_still_life(scene_seed))
         self.pose = two_ring_path(VIEWS)[view]
         self.K = intrinsics(*SIZE, _FOCAL_35MM)
@@ -176,15 +178,15 @@ def _stage(scene_seed: int, view: int) -> _Stage:
     return _Stage(scene_seed, view)
 
 
-def _mitsuba() -> Any:
+def vectorised_mitsuba() -> Any:
     """Return Mitsuba, vectorised where libLLVM is found: the same pictures, many times as fast."""
     import ctypes.util
 
     return load_mitsuba("llvm_ad_rgb" if ctypes.util.find_library("LLVM") else "scalar_rgb")
 
 
-def _kept(path: Path, make: Any) -> Any:
-    """Return the array of a file, made first if it is not there."""
+def kept_array(path: Path, make: Any) -> Any:
+    """Return the array of a file, made first by `make()` if it is not there."""
     if not path.exists():
         path.parent.mkdir(parents=True, exist_ok=True)
         array = make()
