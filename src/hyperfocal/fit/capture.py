@@ -1,4 +1,4 @@
-"""What is fitted for each photograph beside the Gaussians: its colours and a correction of its pose."""
+"""What is fitted for each photograph beside the Gaussians: colours, a correction of its pose, its lens and motion."""
 
 from dataclasses import dataclass, fields, replace
 
@@ -7,11 +7,15 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..camera import Camera
+from ..lens import ThinLens
 from ..native.adam import adam_step_
 from ..shapes import Image
+from ..shutter import MotionPath, Shutter
 from ..transforms import rigid, rotation_from_quaternion
 from . import bilateral_grid
 from .config import CaptureConfig
+
+_FARTHEST = 1e-3  # focus, in units of the scene's range of 1 / z: beyond is infinity, for all that can be seen
 
 
 @dataclass(frozen=True)
@@ -24,6 +28,12 @@ class CaptureParameters:
     """Turn (axis times angle, where it is small) and shift (scene units) of the camera, after its world_to_camera."""
     grid: Float[Tensor, "v 3 4 luma rows columns"]
     """[A - 1 | b] as of `exposure`, at the nodes of a bilateral grid; no nodes where none is fitted."""
+    aperture: Float[Tensor, "v 1"]
+    """Logarithm of the aperture's diameter in scene units, the same for all."""
+    focus: Float[Tensor, "v 1"]
+    """1 / focus distance in scene units; 0 where no lens is known, which is the pinhole."""
+    motion: Float[Tensor, "v 6"]
+    """Twist of the camera from shutter open to shutter closed, in camera axes: radians, then scene units."""
 
     def __len__(self) -> int:
         return len(self.pose)
@@ -49,7 +59,14 @@ def as_captured(count: int, config: CaptureConfig | None = None) -> TrainableCap
     nodes = grid_nodes(config or CaptureConfig())
 
     def zeros() -> CaptureParameters:
-        return CaptureParameters(torch.zeros(count, 3, 4), torch.zeros(count, 6), torch.zeros(count, 3, 4, *nodes))
+        return CaptureParameters(
+            exposure=torch.zeros(count, 3, 4),
+            pose=torch.zeros(count, 6),
+            grid=torch.zeros(count, 3, 4, *nodes),
+            aperture=torch.zeros(count, 1),
+            focus=torch.zeros(count, 1),
+            motion=torch.zeros(count, 6),
+        )
 
     return TrainableCapture(zeros(), zeros(), zeros(), torch.zeros(count, dtype=torch.int64))
 
@@ -60,10 +77,27 @@ def grid_nodes(config: CaptureConfig) -> tuple[int, int, int]:
     return (luma, rows, columns) if config.exposure == "grid" else (0, 0, 0)
 
 
-def fitted(config: CaptureConfig) -> tuple[str, ...]:
-    """Return the fields of `CaptureParameters` that are fitted."""
-    colours = {"off": (), "affine": ("exposure",), "grid": ("grid",)}[config.exposure]
-    return (*colours, "pose") if config.pose else colours
+def fitted(config: CaptureConfig, share: float) -> tuple[str, ...]:
+    """Return the fields of `CaptureParameters` that are fitted when this share of the run is over."""
+    names = {"off": (), "affine": ("exposure",), "grid": ("grid",)}[config.exposure]
+    names += ("pose",) if config.pose else ()
+    if share < config.blur_start:
+        return names
+    return names + (("aperture", "focus") if config.lens else ()) + (("motion",) if config.motion else ())
+
+
+def lens_of(row: dict[str, Tensor]) -> ThinLens | None:
+    """Return the lens of one photograph; `row` is given by field. None is the pinhole."""
+    if "focus" not in row or not float(row["focus"].detach()) > 0:
+        return None
+    return ThinLens(row["aperture"][0].exp(), 1 / row["focus"][0])
+
+
+def shutter_of(row: dict[str, Tensor], config: CaptureConfig) -> Shutter | None:
+    """Return the shutter of one photograph; `row` is given by field. None is the still frame."""
+    if "motion" not in row:
+        return None
+    return Shutter(sub_frames=config.sub_frames, path=MotionPath.constant_velocity(row["motion"]))
 
 
 def corrected_camera(camera: Camera, pose: Float[Tensor, "6"]) -> Camera:
@@ -97,6 +131,20 @@ def regularizers(row: dict[str, Tensor], config: CaptureConfig) -> dict[str, Flo
     return terms
 
 
+@dataclass(frozen=True)
+class Units:
+    """Sizes in the scene by which the rates of `CaptureConfig` are multiplied."""
+
+    extent: float
+    """Of the scene: shifts of poses."""
+    inverse_range: float
+    """Of 1 / z in the scene: focus."""
+    distance: float
+    """Usual camera z: shifts while the shutter is open."""
+    focal_px: float
+    """Of the photographs at full size: streaks."""
+
+
 def step_(
     state: TrainableCapture,
     photograph: int,
@@ -104,7 +152,7 @@ def step_(
     config: CaptureConfig,
     *,
     share: float,
-    extent: float,
+    units: Units,
     threads: int,
 ) -> None:
     """Take one step of Adam on the row of one photograph, in place.
@@ -115,17 +163,21 @@ def step_(
         gradients: By the fields that are fitted.
         config: Rates at the first step; all fall to a hundredth by the last.
         share: How much of the run is over, in [0, 1].
-        extent: Size of the scene, the unit of shifts.
+        units: Of the rates.
         threads: Of the native kernel.
     """
     row = slice(photograph, photograph + 1)
     state.visits[row] += 1
     fall = 0.01**share
-    turn, shift = config.pose_rate * fall, config.pose_rate * fall * extent
+    turn, shift = config.pose_rate, config.pose_rate * units.extent
+    streak = config.streak_rate_px / units.focal_px
     rates: dict[str, float | Tensor] = {
-        "exposure": config.exposure_rate * fall,
-        "grid": config.exposure_rate * fall,
+        "exposure": config.exposure_rate,
+        "grid": config.exposure_rate,
         "pose": torch.tensor([turn] * 3 + [shift] * 3),
+        "aperture": config.aperture_rate,
+        "focus": config.focus_rate * units.inverse_range,
+        "motion": torch.tensor([streak] * 3 + [streak * units.distance] * 3),
     }
     values, first, second = state.values.tensors(), state.first.tensors(), state.second.tensors()
     for name, gradient in gradients.items():
@@ -135,6 +187,11 @@ def step_(
             first[name][row],
             second[name][row],
             step=int(state.visits[photograph]),
-            learning_rate=rates[name],
+            learning_rate=rates[name] * fall,
             threads=threads,
         )
+        if name == "aperture":
+            for tensors in (values, first, second):
+                tensors[name][:] = tensors[name][photograph].clone()
+    if "focus" in gradients:
+        values["focus"][row].clamp_min_(_FARTHEST * units.inverse_range)

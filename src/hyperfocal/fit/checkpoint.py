@@ -3,7 +3,7 @@
 The file is one of `tensor_files`: no code in it, tensors by name, and the numbers as JSON in its header.
 """
 
-from dataclasses import dataclass, fields, replace
+from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
 from typing import Any
 
@@ -13,10 +13,10 @@ from torch import Tensor
 from ..color import ColorSpace
 from ..errors import BadInputError
 from ..tensor_files import read_tensors, write_tensors
-from .capture import CaptureParameters, TrainableCapture
+from .capture import CaptureParameters, TrainableCapture, Units
 from .parameters import Parameters, Trainable
 
-FORMAT, VERSION = "hyperfocal fit", 2
+FORMAT, VERSION = "hyperfocal fit", 3
 
 
 @dataclass(frozen=True)
@@ -30,7 +30,7 @@ class Checkpoint:
     photographs: tuple[str, ...]
     """Names, in their order."""
     color_space: ColorSpace
-    extent: float
+    units: Units
     clear_depths: Float[Tensor, " v"]
     """Camera z up to which the view of each camera is kept clear (`FitConfig.clear_view`)."""
     gaussians: Trainable
@@ -61,7 +61,8 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
             tensors[f"memory.{name}"] = value
         else:
             flags[name] = value
-    plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space", "extent")}
+    plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space")}
+    plain |= {"units": asdict(checkpoint.units)}
     write_tensors(Path(path), FORMAT, VERSION, tensors, plain | {"memory": flags})
 
 
@@ -105,7 +106,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
         steps=int(plain["steps"]),
         photographs=tuple(map(str, plain["photographs"])),
         color_space=plain["color_space"],
-        extent=float(plain["extent"]),
+        units=Units(**{f.name: float(plain["units"][f.name]) for f in fields(Units)}),
         clear_depths=tensors["clear_depths"],
         gaussians=Trainable(*(group("gaussians", Parameters, name) for name in ("values", "first", "second"))),
         capture=TrainableCapture(

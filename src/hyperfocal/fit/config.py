@@ -7,6 +7,7 @@ from dataclasses import dataclass, field
 from typing import Literal, TypeAlias, get_args
 
 Exposure: TypeAlias = Literal["off", "affine", "grid"]
+_BLUR_RATES = ("aperture_rate", "focus_rate", "streak_rate_px")
 
 
 def _require(condition: bool, message: str) -> None:
@@ -174,6 +175,26 @@ class CaptureConfig:
     Wang et al. 2024."""
     pose_rate: float = 1e-4
     """Adam's step size of poses at the first step: radians, and shifts in units of the scene's extent."""
+    lens: bool = False
+    """Fit a lens: one aperture, and for each photograph the distance that it is focused at."""
+    motion: bool = False
+    """Fit for each photograph how the camera moved while the shutter was open, at a constant velocity."""
+    blur_start: float = 0.1
+    """When lens and motion are looked for by trying some, as a fraction of the run. Until then photographs count as
+    sharp; from then on gradients refine what was found, which do not lead from one side of the focus to the other."""
+    circle_px: float = 3.0
+    """Circle of confusion of the first aperture, in photographs of full size, at an end of the scene's depth of what is
+    in focus at the other end. Half and double are tried too."""
+    streak_px: float = 4.0
+    """Length of the first streaks in photographs of full size. Half and double are tried too."""
+    sub_frames: int = 7
+    """Moments of an exposure that are rendered, if motion is fitted."""
+    aperture_rate: float = 2e-2
+    """Adam's step size of the aperture's logarithm at the first step; falls to a hundredth, as the others do."""
+    focus_rate: float = 0.1
+    """Adam's step size of 1 / focus distance at the first step, in units of the scene's range of 1 / z."""
+    streak_rate_px: float = 0.3
+    """Adam's step size of motions at the first step, as the length of a streak in photographs of full size."""
 
     def __post_init__(self) -> None:
         known = get_args(Exposure)
@@ -182,8 +203,12 @@ class CaptureConfig:
             len(self.grid) == 3 and min(self.grid) >= 1 and min(self.grid[:2]) >= 2,
             f"`grid` must be at least 2 nodes along x and y, and 1 of luma, got {self.grid}.",
         )
-        for name in ("exposure_rate", "exposure_weight", "grid_smoothness", "pose_rate"):
+        for name in ("exposure_rate", "exposure_weight", "grid_smoothness", "pose_rate", *_BLUR_RATES):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative, got {getattr(self, name)}.")
+        for name in ("circle_px", "streak_px"):
+            _require(getattr(self, name) > 0, f"`{name}` must be positive, got {getattr(self, name)}.")
+        _require(0 <= self.blur_start < 1, f"`blur_start` must be in [0, 1), got {self.blur_start}.")
+        _require(self.sub_frames >= 2, f"`sub_frames` must be at least 2, got {self.sub_frames}.")
 
 
 @dataclass(frozen=True)

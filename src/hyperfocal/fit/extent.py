@@ -1,11 +1,14 @@
 """How large a scene is, from where its cameras stand and look."""
 
+import math
 from collections.abc import Sequence
 
 import torch
 
-from ..camera import Camera
+from ..camera import Camera, project
 from ..gaussians import Gaussians
+
+_ASKED = 100_000  # points for quantiles: a sample will do
 
 
 def scene_extent(cameras: Sequence[Camera], gaussians: Gaussians) -> float:
@@ -18,6 +21,26 @@ def scene_extent(cameras: Sequence[Camera], gaussians: Gaussians) -> float:
     around = 1.1 * float((centers - centers.mean(0)).norm(dim=1).max())
     away = 0.5 * float((gaussians.means - centers.mean(0)).norm(dim=1).median())
     return max(around, away)
+
+
+def inverse_depths(cameras: Sequence[Camera], gaussians: Gaussians) -> tuple[float, float, float]:
+    """Return the 5, 50 and 95 % quantiles of 1 / z over all that the cameras see; of one distance, if that is nothing.
+
+    Raises:
+        ValueError: no cameras.
+    """
+    seen = []
+    for camera in cameras:
+        pixels, depth_z = project(camera, gaussians.means)
+        shown = (depth_z > 0) & (pixels > 0).all(1) & (pixels < pixels.new_tensor([camera.width, camera.height])).all(1)
+        seen.append(1 / depth_z[shown])
+    inverse = torch.cat(seen)
+    if len(inverse) == 0:
+        only = 1 / distance_to_subject(cameras)
+        return only, only, only
+    some = inverse[:: math.ceil(len(inverse) / _ASKED)]
+    low, middle, high = torch.quantile(some, some.new_tensor([0.05, 0.5, 0.95])).tolist()
+    return low, middle, high
 
 
 def distance_to_subject(cameras: Sequence[Camera]) -> float:

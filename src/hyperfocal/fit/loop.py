@@ -1,6 +1,7 @@
 """`fit`: Gaussians to photographs, one optimisation step at a time."""
 
 import copy
+import math
 import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -9,24 +10,27 @@ from functools import partial
 import torch
 from torch import Tensor
 
-from ..color import ColorSpace
+from ..camera import Camera
+from ..color import ColorSpace, srgb_from_linear
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
 from ..render import render
-from ..rendering import RenderOptions
+from ..rendering import OpacityLaw, RenderOptions
 from ..scene import Photograph, Scene
-from . import capture, clear_view, optimizer, schedules
+from . import blur_search, capture, clear_view, optimizer, schedules
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
-from .extent import scene_extent
-from .objective import loss_terms
+from .extent import inverse_depths, scene_extent
+from .objective import loss_terms, photometric_loss
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
 from .sky import Sky, sky_of, without_size_of
 from .threads import torch_on_one_thread
 
+_LAW: OpacityLaw = "optical_depth"  # of opacities, through a lens: smooth, and a quarter of the cost of `light_kept`
+_LEAST_RANGE = 0.01
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
 
 
@@ -107,7 +111,7 @@ def fit(
     run = _Run(
         config=config,
         densifier=densifier or densifier_for(config.densify),
-        extent=resume.extent,
+        units=resume.units,
         clear_depths=tuple(resume.clear_depths.tolist()),
         sky=sky_of(photographs.cameras, config.initial),
         color_space=resume.color_space,
@@ -128,7 +132,7 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         steps=config.steps,
         photographs=photographs.names,
         color_space=start.color_space,
-        extent=scene_extent(cameras, scene),
+        units=_units(cameras, scene),
         clear_depths=clear_depths,
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
         capture=capture.as_captured(len(photographs), config.capture),
@@ -136,6 +140,14 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         order=torch.zeros(0, dtype=torch.int64),
         random_state=torch.Generator().manual_seed(config.seed).get_state(),
     )
+
+
+def _units(cameras: Sequence[Camera], scene: Gaussians) -> capture.Units:
+    low, middle, high = inverse_depths(cameras, scene)
+    focal_px = torch.stack([camera.focal_px for camera in cameras]).mean()
+    # Of a scene all at one depth a range has to be made up: any focus before or behind it blurs it alike.
+    inverse_range = max(high - low, _LEAST_RANGE * middle)
+    return capture.Units(scene_extent(cameras, scene), inverse_range, 1 / middle, float(focal_px))
 
 
 def _check_resumable(checkpoint: Checkpoint, photographs: PhotographStore, config: FitConfig) -> None:
@@ -182,7 +194,7 @@ class _Run:
 
     config: FitConfig
     densifier: Densifier
-    extent: float
+    units: capture.Units
     clear_depths: tuple[float, ...]
     """Of each photograph."""
     sky: Sky | None
@@ -201,7 +213,9 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
-        means_rate = run.extent * schedules.means_rate(config.learning_rates, index / steps)
+        if index == math.ceil(config.capture.blur_start * steps):
+            captured = _with_blur(photographs, state.values, captured, run)
+        means_rate = run.units.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
             terms, gradients, seen = _differentiate(state.values, captured, which, photograph, index, run, threads)
@@ -214,7 +228,7 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
                 threads=threads,
             )
             share, rates = index / steps, config.capture
-            capture.step_(captured, which, gradients.capture, rates, share=share, extent=run.extent, threads=threads)
+            capture.step_(captured, which, gradients.capture, rates, share=share, units=run.units, threads=threads)
             state, memory = run.densifier.step(state, memory, seen)
         clock.taken = index + 1
         if clock.taken % _PROGRESS_EVERY == 0 or clock.taken == steps:
@@ -231,6 +245,36 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
             gaussians=partial(_snapshot, state.values, run.color_space, clock, index),
             checkpoint=partial(_checkpoint, now, memory, order, run.generator, clock),
         )
+
+
+def _with_blur(
+    photographs: PhotographStore, values: Parameters, captured: capture.TrainableCapture, run: _Run
+) -> capture.TrainableCapture:
+    """Return the parameters of all photographs with the lens and the motion that explain them, as far as wanted."""
+    config, found = run.config.capture, captured.values
+    with torch_on_one_thread() as threads:
+        gaussians = activate(values, run.color_space, threads)
+
+        def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
+            drawn = render(
+                gaussians,
+                photograph.camera,
+                lens=capture.lens_of(row),
+                shutter=capture.shutter_of(row, config),
+                options=RenderOptions(threads=threads, opacity_law=_LAW),
+            )
+            drawn = replace(drawn, color=_as_srgb(drawn.color, run.color_space))
+            return float(photometric_loss(drawn, photograph, run.config, threads))
+
+        if config.lens:
+            found = blur_search.with_lens(found, photographs, gaussians, config, run.units, loss, threads)
+        if config.motion:
+            found = blur_search.with_motion(found, photographs, config, run.units, loss)
+    return replace(captured, values=found)
+
+
+def _as_srgb(color: Tensor, color_space: ColorSpace) -> Tensor:
+    return srgb_from_linear(color) if color_space == "linear" else color
 
 
 @dataclass
@@ -282,7 +326,7 @@ def _differentiate(
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
-    fitted = capture.fitted(config.capture)
+    fitted = capture.fitted(config.capture, share)
     row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
@@ -291,12 +335,14 @@ def _differentiate(
     rendering = render(
         gaussians,
         capture.corrected_camera(camera, row["pose"]) if "pose" in row else camera,
+        lens=capture.lens_of(row),
+        shutter=capture.shutter_of(row, config.capture),
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
-        options=replace(options, near=max(options.near, clear_z)),
+        options=replace(options, near=max(options.near, clear_z), opacity_law=_LAW),
     )
-    rendering = replace(rendering, color=capture.as_photographed(rendering.color, row))
+    rendering = replace(rendering, color=capture.as_photographed(_as_srgb(rendering.color, run.color_space), row))
     terms = loss_terms(
-        rendering, photograph, without_size_of(run.sky, gaussians), run.extent, config, run.densifier, threads
+        rendering, photograph, without_size_of(run.sky, gaussians), run.units.extent, config, run.densifier, threads
     )
     if clear_z > 0:
         terms["clear_view"] = clear_view.fading(gaussians, camera, clear_z)
@@ -312,7 +358,7 @@ def _differentiate(
     seen = Observation(
         step=index,
         steps=config.steps,
-        extent=run.extent,
+        extent=run.units.extent,
         means_rate=means_rate,
         means_rate_share=means_rate / rates.means if rates.means > 0 else 0.0,
         gaussians=gaussians.detach(),

@@ -31,11 +31,18 @@ def loss_terms(
         densifier: Its regularisers are terms too.
         threads: Of the native kernel.
     """
-    photometric = l1_ssim_loss(
+    photometric = photometric_loss(rendering, photograph, config, threads)
+    return {"photometric": photometric, **densifier.regularizers(gaussians, extent)}
+
+
+def photometric_loss(
+    rendering: Rendering, photograph: Photograph, config: FitConfig, threads: int
+) -> Float[Tensor, ""]:
+    """Return how unlike a render (in sRGB) a photograph is, over its valid pixels."""
+    return l1_ssim_loss(
         rendering.color,
         photograph.image,
         ssim_weight=config.ssim_weight,
         valid=photograph.valid,
         threads=threads,
     )
-    return {"photometric": photometric, **densifier.regularizers(gaussians, extent)}

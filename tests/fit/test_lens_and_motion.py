@@ -1,0 +1,127 @@
+"""A lens and a camera's motion, found from photographs that were taken with both known."""
+
+import math
+from dataclasses import replace
+
+import pytest
+import torch
+from test_loop import HEIGHT, WIDTH, last, perturbed, small, world
+
+from hyperfocal.bench.quality import STANDSTILL
+from hyperfocal.camera import Camera, project
+from hyperfocal.fit import CaptureConfig, McmcConfig, fit
+from hyperfocal.fit.capture import CaptureParameters, as_captured, fitted, lens_of, shutter_of
+from hyperfocal.lens import ThinLens
+from hyperfocal.render import render
+from hyperfocal.rendering import RenderOptions
+from hyperfocal.scene import Photograph
+from hyperfocal.shutter import MotionPath, Shutter
+from scenes import ring_of_cameras
+
+VIEWS = 8
+APERTURE = 0.8
+# The sphere is between z = 3.1 and 4.9 of every camera: near, middle and far are in focus somewhere.
+NEAR, FAR = 3.1, 4.9
+FOCI = torch.tensor([3.2, 4.3, 3.5, 4.0, 3.3, 4.2, 3.8, 3.1])
+STILL_SCENE = {"learning_rates": STANDSTILL, "densify": McmcConfig(cap=300, start=0.9, grow_until=0.9, stop=0.9)}
+
+
+def taken(lens: bool = False, motion: bool = False) -> tuple[Photograph, ...]:
+    cameras = ring_of_cameras(VIEWS, WIDTH, HEIGHT)
+    valid = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
+    photographs = []
+    with torch.no_grad():
+        for i in range(VIEWS):
+            picture = render(
+                world(),
+                cameras[i],
+                lens=ThinLens(torch.tensor(APERTURE), FOCI[i]) if lens else None,
+                shutter=Shutter(path=MotionPath.constant_velocity(twists()[i])) if motion else None,
+                options=RenderOptions(opacity_law="optical_depth"),
+            ).color
+            photographs.append(Photograph(f"{i}", picture.clamp(0, 1), valid, cameras[i]))
+    return tuple(photographs)
+
+
+def twists() -> torch.Tensor:
+    return 0.08 * torch.randn(VIEWS, 6, generator=torch.Generator().manual_seed(2)) * torch.tensor([1, 1, 1, 1, 1, 0.3])
+
+
+def found(photographs: tuple[Photograph, ...], capture: CaptureConfig, steps: int = 400) -> CaptureParameters:
+    """Return what is found of photographs of a scene that is known."""
+    config = small(steps, background="black", capture=capture, **STILL_SCENE)
+    return last(fit(photographs, world(), config)).checkpoint().capture.values
+
+
+def test_the_pinhole_and_the_still_frame_are_the_start() -> None:
+    config = CaptureConfig(lens=True, motion=True, blur_start=0.2)
+    assert fitted(config, 0.19) == ()
+    assert fitted(config, 0.2) == ("aperture", "focus", "motion")
+    row = {name: tensor[0] for name, tensor in as_captured(2).values.tensors().items()}
+    assert lens_of(row) is None
+    assert lens_of({}) is None and shutter_of({}, config) is None
+
+
+def test_aperture_and_focus_are_found_from_photographs_of_a_known_scene() -> None:
+    values = found(taken(lens=True), CaptureConfig(lens=True, circle_px=3.0))
+    assert values.aperture[:, 0].exp().tolist() == pytest.approx([APERTURE] * VIEWS, rel=0.05)
+    errors = (values.focus[:, 0] - 1 / FOCI).abs() / (1 / NEAR - 1 / FAR)
+    assert errors.max() < 0.05
+
+
+def test_motion_is_found_up_to_its_direction() -> None:
+    values = found(taken(motion=True), CaptureConfig(motion=True, streak_px=3.0, sub_frames=12))
+    cameras = ring_of_cameras(VIEWS, WIDTH, HEIGHT)
+    for i in range(VIEWS):
+        streaks, truth = streaks_px(cameras[i], values.motion[i]), streaks_px(cameras[i], twists()[i])
+        error = min((streaks - truth).norm(), (streaks + truth).norm())  # a streak does not tell which end was first
+        assert error < 0.25 * truth.norm()
+
+
+def streaks_px(camera: Camera, twist: torch.Tensor) -> torch.Tensor:
+    """Return the way of each Gaussian across the picture while the shutter is open."""
+    ends = MotionPath.constant_velocity(twist).at(torch.tensor([-0.5, 0.5]))
+    first, last = (
+        project(replace(camera, world_to_camera=end @ camera.world_to_camera), world().means) for end in ends
+    )
+    return last[0] - first[0]
+
+
+def test_of_sharp_photographs_the_aperture_closes() -> None:
+    values = found(taken(), CaptureConfig(lens=True))
+    focal_px = float(ring_of_cameras(VIEWS, WIDTH, HEIGHT).focal_px.mean())
+    assert float(values.aperture[0, 0].exp()) * focal_px * (1 / NEAR - 1 / FAR) < 1  # px, between the ends of the scene
+
+
+@pytest.mark.parametrize("stop", [2, 9])
+def test_a_fit_with_lens_and_motion_goes_on_as_if_never_stopped(stop: int) -> None:
+    config = small(16, capture=CaptureConfig(lens=True, motion=True, sub_frames=2, blur_start=0.25))
+    photographs = taken(lens=True)[:3]
+    steps = fit(photographs, world(60), config)
+    for _ in range(stop - 1):
+        next(steps)
+    checkpoint = next(steps).checkpoint()
+    whole = last(steps)
+    resumed = last(fit(photographs, world(60), config, resume=checkpoint))
+    assert torch.equal(whole.gaussians().means, resumed.gaussians().means)
+    for name, tensor in whole.checkpoint().capture.values.tensors().items():
+        assert torch.equal(tensor, resumed.checkpoint().capture.values.tensors()[name]), name
+
+
+@pytest.mark.parametrize(
+    ("change", "words"),
+    [
+        ({"blur_start": 1.0}, "blur_start"),
+        ({"sub_frames": 1}, "sub_frames"),
+        ({"circle_px": 0.0}, "circle_px"),
+        ({"focus_rate": -1.0}, "focus_rate"),
+    ],
+)
+def test_mistakes_are_said(change: dict[str, float], words: str) -> None:
+    with pytest.raises(ValueError, match=words):
+        CaptureConfig(**change)  # pyright: ignore[reportArgumentType]
+
+
+def test_the_first_step_is_finite() -> None:
+    config = small(3, capture=CaptureConfig(lens=True, motion=True, sub_frames=2, blur_start=0.0))
+    assert math.isfinite(last(fit(taken(lens=True)[:2], perturbed(world()), config)).loss)
