@@ -3,6 +3,7 @@
 import math
 from collections.abc import Callable, Iterable
 from dataclasses import replace
+from typing import TypeAlias
 
 import torch
 from jaxtyping import Float
@@ -10,10 +11,9 @@ from torch import Tensor
 
 from ..gaussians import Gaussians
 from ..render import render
-from ..rendering import RenderOptions
 from ..scene import Photograph
 from .capture import CaptureParameters, Units
-from .config import CaptureConfig
+from .config import Blur, CaptureConfig
 from .pyramid import PhotographStore
 
 _LONG_SIDE = 240  # pixels of the photographs to try on, or a little more
@@ -22,48 +22,73 @@ _DIRECTIONS = 8
 _SHARES = (0.5, 1.0, 2.0, 4.0)  # of the first amount of blur, tried in turns
 _ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a little beyond, its focus is looked for
 _BEYOND = 0.1
+_FARTHEST = 10.0  # focus, of the usual distance
 
-Loss = Callable[[Photograph, dict[str, Tensor]], float]
+Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 """Of a photograph, with these fields of `CaptureParameters`."""
 
 
+Find: TypeAlias = Callable[
+    [CaptureParameters, PhotographStore, Gaussians, CaptureConfig, Units, Loss], CaptureParameters
+]
+
+
 @torch.no_grad()
-def with_lens(
+def with_blur(
     values: CaptureParameters,
     photographs: PhotographStore,
     gaussians: Gaussians,
     config: CaptureConfig,
     units: Units,
     loss: Loss,
-    threads: int,
-) -> CaptureParameters:
-    """Return the parameters with an aperture for all, and with the focus of each that explains it best.
+) -> tuple[CaptureParameters, dict[str, float]]:
+    """Return the parameters with the lens and the motion that are wanted; by how much they lower the loss.
 
     Args:
-        values: Of all photographs.
+        values: Of all photographs, without blur.
         photographs: To explain.
-        gaussians: What is known of the scene, without blur as far as that is known.
-        config: The first circle.
+        gaussians: What is known of the scene.
+        config: What is wanted: with auto, what is worth it.
         units: Of the scene.
         loss: What is compared.
-        threads: Of the renderer.
     """
+    wanted: dict[str, tuple[Blur, Find]] = {"lens": (config.lens, _with_lens), "motion": (config.motion, _with_motion)}
+    wanted = {name: how for name, how in wanted.items() if how[0] != "off"}
+    gains: dict[str, float] = {}
+    while wanted:
+        # The better explanation first, and the other only for what is left: a streak looks a little like a circle.
+        found = {name: find(values, photographs, gaussians, config, units, loss) for name, (_, find) in wanted.items()}
+        before = _total(values, photographs, loss)
+        gained = {name: 1 - _total(other, photographs, loss) / max(before, 1e-12) for name, other in found.items()}
+        best = max(gained, key=gained.__getitem__)
+        mode, _ = wanted.pop(best)
+        gains[best] = gained[best]
+        if mode == "on" or gained[best] >= config.worth:
+            values = found[best]
+    return values, gains
+
+
+def _total(values: CaptureParameters, photographs: PhotographStore, loss: Loss) -> float:
+    return sum(loss(photograph, row) for photograph, row in _all(values, photographs))
+
+
+def _with_lens(
+    values: CaptureParameters,
+    photographs: PhotographStore,
+    gaussians: Gaussians,
+    config: CaptureConfig,
+    units: Units,
+    loss: Loss,
+) -> CaptureParameters:
+    """Return the parameters with an aperture for all, and with the focus of each that explains it best."""
     usual = config.circle_px / (units.focal_px * units.inverse_range)
     least = torch.full((len(photographs), len(_SHARES)), math.inf)
     foci = torch.zeros_like(least)
-    for i in range(len(photographs)):
-        photograph = _small(photographs, i)
-        depth_z = render(gaussians, photograph.camera, options=RenderOptions(threads=threads)).depth_median
-        known = 1 / depth_z[depth_z > 0]
-        low, high = torch.quantile(known, known.new_tensor(_ENDS)).tolist() if len(known) else (1 / units.distance,) * 2
-        low, high = low - _BEYOND * (high - low), high + _BEYOND * (high - low)
-        for j, share in enumerate(_SHARES):
-            for focus in torch.linspace(max(low, 0.1 / units.distance), high, _FOCI):
-                row = _row(values, i) | {
-                    "aperture": torch.tensor([math.log(share * usual)]),
-                    "focus": focus.unsqueeze(0),
-                }
-                found = loss(photograph, row)
+    for i, (photograph, row) in enumerate(_all(values, photographs)):
+        for focus in _foci(gaussians, photograph, units):
+            for j, share in enumerate(_SHARES):
+                aperture = torch.tensor([math.log(share * usual)])
+                found = loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
     chosen = int(least.sum(0).argmin())
@@ -71,24 +96,35 @@ def with_lens(
     return replace(values, aperture=aperture, focus=foci[:, chosen : chosen + 1].contiguous())
 
 
-@torch.no_grad()
-def with_motion(
-    values: CaptureParameters, photographs: PhotographStore, config: CaptureConfig, units: Units, loss: Loss
-) -> CaptureParameters:
-    """Return the parameters with the turn of the camera that explains each photograph best, of some.
+def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[Tensor, " f"]:
+    """Return values of 1 / z, at even distances, to try as the focus of a photograph."""
+    depth_z = render(gaussians, photograph.camera).depth_median
+    known = 1 / depth_z[depth_z > 0]
+    if len(known) == 0:
+        return torch.tensor([1 / units.distance])
+    low, high = torch.quantile(known, known.new_tensor(_ENDS)).tolist()
+    beyond = _BEYOND * (high - low)
+    return torch.linspace(max(low - beyond, 1 / (_FARTHEST * units.distance)), high + beyond, _FOCI)
 
-    Streaks in all directions are tried; forwards and backwards look alike.
-    """
+
+def _with_motion(
+    values: CaptureParameters,
+    photographs: PhotographStore,
+    gaussians: Gaussians,
+    config: CaptureConfig,
+    units: Units,
+    loss: Loss,
+) -> CaptureParameters:
+    """Return the parameters with the turn of the camera that explains each photograph best, of some."""
     motion = values.motion.clone()
-    for i in range(len(photographs)):
-        photograph = _small(photographs, i)
-        tried = list(_turns(config.streak_px / units.focal_px))
-        motion[i] = min(tried, key=lambda turn: loss(photograph, _row(values, i) | {"motion": turn}))
+    for i, (photograph, row) in enumerate(_all(values, photographs)):
+        tried = _turns(config.streak_px / units.focal_px)
+        motion[i] = min(tried, key=lambda turn: loss(photograph, row | {"motion": turn}))
     return replace(values, motion=motion)
 
 
 def _turns(usual: float) -> Iterable[Float[Tensor, "6"]]:
-    """Yield twists that draw a picture's middle out into streaks, given the usual angle of one."""
+    """Yield twists that draw the middle of a picture out into streaks. Forwards and backwards look alike."""
     for share in _SHARES:
         for direction in range(_DIRECTIONS):
             angle = math.pi * direction / _DIRECTIONS
@@ -96,12 +132,10 @@ def _turns(usual: float) -> Iterable[Float[Tensor, "6"]]:
             yield torch.tensor([-down, across, 0.0, 0.0, 0.0, 0.0])
 
 
-def _small(photographs: PhotographStore, i: int) -> Photograph:
-    camera = photographs.cameras[i]
-    return photographs.photograph(i, max(1, max(camera.width, camera.height) // _LONG_SIDE))
-
-
-def _row(values: CaptureParameters, photograph: int) -> dict[str, Tensor]:
-    """Return what is known of the blur of a photograph."""
+def _all(values: CaptureParameters, photographs: PhotographStore) -> Iterable[tuple[Photograph, dict[str, Tensor]]]:
+    """Yield each photograph, small, with what is known of its blur."""
+    names = (("aperture", "focus") if values.has_lens else ()) + (("motion",) if values.has_motion else ())
     fields = values.tensors()
-    return {name: fields[name][photograph] for name in ("aperture", "focus")}
+    for i, camera in enumerate(photographs.cameras):
+        small = photographs.photograph(i, max(1, max(camera.width, camera.height) // _LONG_SIDE))
+        yield small, {name: fields[name][i] for name in names}

@@ -38,6 +38,16 @@ class CaptureParameters:
     def __len__(self) -> int:
         return len(self.pose)
 
+    @property
+    def has_lens(self) -> bool:
+        """Whether a lens was found."""
+        return bool((self.focus > 0).any())
+
+    @property
+    def has_motion(self) -> bool:
+        """Whether motion was found."""
+        return bool((self.motion != 0).any())
+
     def tensors(self) -> dict[str, Tensor]:
         """Return the fields by name."""
         return {f.name: getattr(self, f.name) for f in fields(self)}
@@ -77,13 +87,11 @@ def grid_nodes(config: CaptureConfig) -> tuple[int, int, int]:
     return (luma, rows, columns) if config.exposure == "grid" else (0, 0, 0)
 
 
-def fitted(config: CaptureConfig, share: float) -> tuple[str, ...]:
-    """Return the fields of `CaptureParameters` that are fitted when this share of the run is over."""
+def fitted(config: CaptureConfig, values: CaptureParameters) -> tuple[str, ...]:
+    """Return the fields of `CaptureParameters` that are fitted: blur only from when it was found on."""
     names = {"off": (), "affine": ("exposure",), "grid": ("grid",)}[config.exposure]
     names += ("pose",) if config.pose else ()
-    if share < config.blur_start:
-        return names
-    return names + (("aperture", "focus") if config.lens else ()) + (("motion",) if config.motion else ())
+    return names + (("aperture", "focus") if values.has_lens else ()) + (("motion",) if values.has_motion else ())
 
 
 def lens_of(row: dict[str, Tensor]) -> ThinLens | None:

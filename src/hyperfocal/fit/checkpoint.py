@@ -35,6 +35,9 @@ class Checkpoint:
     """Camera z up to which the view of each camera is kept clear (`FitConfig.clear_view`)."""
     gaussians: Trainable
     capture: TrainableCapture
+    blur_gains: dict[str, float]
+    """By how much a lens and motion lowered the loss when they were found, as fractions; what was not looked for is
+    missing."""
     memory: dict[str, Tensor | bool]
     """Of the density control, by the names of its fields."""
     order: Int[Tensor, " left"]
@@ -62,7 +65,7 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         else:
             flags[name] = value
     plain = {name: getattr(checkpoint, name) for name in ("taken", "steps", "photographs", "color_space")}
-    plain |= {"units": asdict(checkpoint.units)}
+    plain |= {"units": asdict(checkpoint.units), "blur_gains": checkpoint.blur_gains}
     write_tensors(Path(path), FORMAT, VERSION, tensors, plain | {"memory": flags})
 
 
@@ -115,6 +118,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
             second=group("capture", CaptureParameters, "second"),
             visits=tensors["capture.visits"],
         ),
+        blur_gains={str(name): float(gain) for name, gain in plain["blur_gains"].items()},
         memory=memory | {name: bool(value) for name, value in plain["memory"].items()},
         order=tensors["order"],
         random_state=tensors["random_state"],

@@ -11,25 +11,24 @@ import torch
 from torch import Tensor
 
 from ..camera import Camera
-from ..color import ColorSpace, srgb_from_linear
+from ..color import ColorSpace
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
-from ..render import render
-from ..rendering import OpacityLaw, RenderOptions
+from ..rendering import RenderOptions
 from ..scene import Photograph, Scene
 from . import blur_search, capture, clear_view, optimizer, schedules
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
 from .extent import inverse_depths, scene_extent
+from .formation import photographed
 from .objective import loss_terms, photometric_loss
 from .parameters import Parameters, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
 from .sky import Sky, sky_of, without_size_of
 from .threads import torch_on_one_thread
 
-_LAW: OpacityLaw = "optical_depth"  # of opacities, through a lens: smooth, and a quarter of the cost of `light_kept`
 _LEAST_RANGE = 0.01
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
 
@@ -136,6 +135,7 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         clear_depths=clear_depths,
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
         capture=capture.as_captured(len(photographs), config.capture),
+        blur_gains={},
         memory={},
         order=torch.zeros(0, dtype=torch.int64),
         random_state=torch.Generator().manual_seed(config.seed).get_state(),
@@ -205,7 +205,7 @@ class _Run:
 def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress: Progress) -> Iterator[Step]:
     began = time.perf_counter()
     config, steps = run.config, run.config.steps
-    state, captured = start.gaussians, start.capture
+    state, captured, gains = start.gaussians, start.capture, start.blur_gains
     memory = recall(run.densifier.init(len(state)), start.memory)
     order = start.order.tolist()
     clock = _Clock()
@@ -214,7 +214,8 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
         if index == math.ceil(config.capture.blur_start * steps):
-            captured = _with_blur(photographs, state.values, captured, run)
+            found = _with_blur(photographs, replace(start, gaussians=state, capture=captured), run)
+            captured, gains = found.capture, found.blur_gains
         means_rate = run.units.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
@@ -233,7 +234,7 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         clock.taken = index + 1
         if clock.taken % _PROGRESS_EVERY == 0 or clock.taken == steps:
             progress("fitting", clock.taken, steps)
-        now = replace(start, taken=index + 1, gaussians=state, capture=captured)
+        now = replace(start, taken=index + 1, gaussians=state, capture=captured, blur_gains=gains)
         yield Step(
             index=index,
             steps=steps,
@@ -247,34 +248,19 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         )
 
 
-def _with_blur(
-    photographs: PhotographStore, values: Parameters, captured: capture.TrainableCapture, run: _Run
-) -> capture.TrainableCapture:
-    """Return the parameters of all photographs with the lens and the motion that explain them, as far as wanted."""
-    config, found = run.config.capture, captured.values
+def _with_blur(photographs: PhotographStore, now: Checkpoint, run: _Run) -> Checkpoint:
+    """Return the state with the lens and the motion that explain the photographs, as far as they are wanted."""
     with torch_on_one_thread() as threads:
-        gaussians = activate(values, run.color_space, threads)
+        gaussians = activate(now.gaussians.values, run.color_space, threads)
 
         def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
-            drawn = render(
-                gaussians,
-                photograph.camera,
-                lens=capture.lens_of(row),
-                shutter=capture.shutter_of(row, config),
-                options=RenderOptions(threads=threads, opacity_law=_LAW),
-            )
-            drawn = replace(drawn, color=_as_srgb(drawn.color, run.color_space))
-            return float(photometric_loss(drawn, photograph, run.config, threads))
+            seen = photographed(gaussians, photograph, row, run.config.capture, RenderOptions(threads=threads))
+            return float(photometric_loss(seen, photograph, run.config, threads))
 
-        if config.lens:
-            found = blur_search.with_lens(found, photographs, gaussians, config, run.units, loss, threads)
-        if config.motion:
-            found = blur_search.with_motion(found, photographs, config, run.units, loss)
-    return replace(captured, values=found)
-
-
-def _as_srgb(color: Tensor, color_space: ColorSpace) -> Tensor:
-    return srgb_from_linear(color) if color_space == "linear" else color
+        found, gains = blur_search.with_blur(
+            now.capture.values, photographs, gaussians, run.config.capture, run.units, loss
+        )
+    return replace(now, capture=replace(now.capture, values=found), blur_gains=gains)
 
 
 @dataclass
@@ -326,26 +312,25 @@ def _differentiate(
     """Return (loss terms, gradients, what density control wants to know) of one photograph."""
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
-    fitted = capture.fitted(config.capture, share)
+    fitted = capture.fitted(config.capture, captured.values)
     row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
-    camera, clear_z = photograph.camera, run.clear_depths[which]
+    clear_z = run.clear_depths[which]
     options = RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads)
-    rendering = render(
+    rendering = photographed(
         gaussians,
-        capture.corrected_camera(camera, row["pose"]) if "pose" in row else camera,
-        lens=capture.lens_of(row),
-        shutter=capture.shutter_of(row, config.capture),
+        photograph,
+        row,
+        config.capture,
+        replace(options, near=max(options.near, clear_z)),
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
-        options=replace(options, near=max(options.near, clear_z), opacity_law=_LAW),
     )
-    rendering = replace(rendering, color=capture.as_photographed(_as_srgb(rendering.color, run.color_space), row))
     terms = loss_terms(
         rendering, photograph, without_size_of(run.sky, gaussians), run.units.extent, config, run.densifier, threads
     )
     if clear_z > 0:
-        terms["clear_view"] = clear_view.fading(gaussians, camera, clear_z)
+        terms["clear_view"] = clear_view.fading(gaussians, photograph.camera, clear_z)
     terms |= capture.regularizers(row, config.capture)
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
