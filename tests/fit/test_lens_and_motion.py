@@ -11,7 +11,9 @@ from test_loop import HEIGHT, WIDTH, last, perturbed, small, world
 from hyperfocal.bench.quality import STANDSTILL
 from hyperfocal.camera import Camera, project
 from hyperfocal.fit import CaptureConfig, McmcConfig, fit
-from hyperfocal.fit.capture import CaptureParameters, as_captured, fitted, lens_of, shutter_of
+from hyperfocal.fit.capture import CaptureParameters, Units, as_captured, fitted, lens_of, shutter_of
+from hyperfocal.fit.pyramid import PhotographStore
+from hyperfocal.fit.uncertainty import focus_sigma
 from hyperfocal.lens import ThinLens
 from hyperfocal.render import render
 from hyperfocal.rendering import RenderOptions
@@ -82,6 +84,45 @@ def test_aperture_and_focus_are_found_from_photographs_of_a_known_scene() -> Non
     assert values.aperture[:, 0].exp().tolist() == pytest.approx([APERTURE] * VIEWS, rel=0.05)
     errors = (values.focus[:, 0] - 1 / FOCI).abs() / (1 / NEAR - 1 / FAR)
     assert errors.max() < 0.05
+
+
+def test_the_focus_is_the_less_certain_the_noisier_the_photographs() -> None:
+    photographs, config = taken(lens=True), CaptureConfig(lens="on")
+    start = as_captured(VIEWS).values
+    values = replace(
+        start, aperture=torch.full((VIEWS, 1), math.log(APERTURE)), focus=1 / FOCI.unsqueeze(1)
+    )  # the truth
+    units = Units(extent=1.0, inverse_range=1 / NEAR - 1 / FAR, distance=4.0, focal_px=61.0)
+    generator = torch.Generator().manual_seed(1)
+    sigmas = []
+    for noise in (0.0, 0.01, 0.04):
+        noisy = [
+            replace(p, image=p.image + noise * torch.randn(p.image.shape, generator=generator)) for p in photographs
+        ]
+        store = PhotographStore(noisy, bits="float32")
+        sigmas.append(focus_sigma(world(), store, values, config, units))
+    assert (sigmas[0] < 1e-3 * units.inverse_range).all()
+    assert (sigmas[1] > 3 * sigmas[0]).all()
+    # Standard deviations are in proportion to the noise; one of about 20 blocks is known to a sixth.
+    assert (sigmas[2] / sigmas[1]).mean() == pytest.approx(4, rel=0.25)
+
+
+def test_two_sigma_hold_the_focus_of_noisy_photographs_of_a_known_scene() -> None:
+    generator = torch.Generator().manual_seed(4)
+    noisy = tuple(
+        replace(p, image=p.image + 0.03 * torch.randn(p.image.shape, generator=generator)) for p in taken(lens=True)
+    )
+    config = small(400, background="black", capture=CaptureConfig(lens="on", circle_px=3.0), **STILL_SCENE)
+    end = last(fit(noisy, world(), config)).checkpoint()
+    sigma = focus_sigma(world(), PhotographStore(noisy, bits="float32"), end.capture.values, config.capture, end.units)
+    assert int(((end.capture.values.focus[:, 0] - 1 / FOCI).abs() < 2 * sigma).sum()) >= VIEWS - 1
+    assert (sigma < 0.2 * end.units.inverse_range).all()
+
+
+def test_without_a_lens_there_is_no_uncertainty() -> None:
+    store = PhotographStore(taken(), bits="float32")
+    with pytest.raises(ValueError, match="no lens"):
+        focus_sigma(world(), store, as_captured(VIEWS).values, CaptureConfig(), Units(1.0, 0.1, 4.0, 61.0))
 
 
 def test_motion_is_found_up_to_its_direction() -> None:
