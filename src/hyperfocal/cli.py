@@ -53,7 +53,7 @@ class Reconstruct(Talk):
     """Hold out every 8th photograph, or the scene's test split, and measure on it."""
     preset: Preset = "default"
     """default: for keeping. quick: a first look, smaller and shorter. best: larger pictures, more Gaussians and steps,
-    for about an hour."""
+    for about half an hour."""
     config_file: Annotated[Path | None, tyro.conf.arg(name="config", metavar="FILE")] = None
     """Start from the settings in this YAML file, such as the config.yaml of an earlier result."""
     steps: Count = None
