@@ -209,6 +209,21 @@ def test_depth_of_transforms_json(tmp_path: Path):
     assert [None if depth is None else float(depth.values.max()) for depth in depths] == [2.0, 1.0, None]
 
 
+def test_transforms_json_may_say_its_unit_of_depth(tmp_path: Path):
+    views = relief_views(tmp_path / "images", 3, width=32, height=24, focal_px=30.0)
+    file = transforms_json(views, tmp_path)
+    cv2.imwrite(str(tmp_path / "d.png"), np.full((24, 32), 2000, np.uint16))
+    content = json.loads(file.read_text()) | {"depth_unit_scale_factor": 0.0001}
+    content["frames"][0]["depth_file_path"] = "d.png"
+    file.write_text(json.dumps(content))
+    depth = load_depth(read_scene(tmp_path).views[0])
+    assert depth is not None
+    assert float(depth.values.max()) == pytest.approx(0.2)
+    file.write_text(json.dumps(content | {"depth_unit_scale_factor": 0}))
+    with pytest.raises(BadInputError, match=r"depth_unit_scale_factor .* is 0; it must be positive"):
+        read_scene(tmp_path)
+
+
 # RGB-D folders
 
 

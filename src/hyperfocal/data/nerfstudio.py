@@ -91,8 +91,8 @@ def _beside(file: Path, split: str) -> Path:
 def _depth(frame: dict[str, Any], content: dict[str, Any], file: Path) -> DepthFile | None:
     """Return the depth map of a frame: nerfstudio's depth_file_path or instant-ngp's depth_path, None without.
 
-    Pictures hold thousandths of a unit (nerfstudio's depth_unit_scale_factor), or "integer_depth_scale" of instant-ngp;
-    .npy and .exr hold units.
+    Pictures hold thousandths of a unit, unless the file says otherwise: by "depth_unit_scale_factor", as nerfstudio
+    calls it, or "integer_depth_scale" of instant-ngp. .npy and .exr hold units.
     """
     name = frame.get("depth_file_path", frame.get("depth_path"))
     if not isinstance(name, str):
@@ -102,12 +102,13 @@ def _depth(frame: dict[str, Any], content: dict[str, Any], file: Path) -> DepthF
         return None
     if depth.suffix.lower() in {".npy", ".exr"}:
         return DepthFile(depth, 1.0)
-    if "depth_file_path" in frame or content.get("integer_depth_scale") is None:
+    key = "depth_unit_scale_factor" if "depth_file_path" in frame else "integer_depth_scale"
+    if content.get(key) is None:
         return DepthFile(depth, MILLIMETRES)
-    step = _number(content, "integer_depth_scale", str(file))
+    step = _number(content, key, str(file))
     if step <= 0:
-        raise BadInputError(f"The integer_depth_scale of {file} is {step:g}; it must be positive.")
-    # Along the axis, too: instant-ngp multiplies it by a ray whose z is 1.
+        raise BadInputError(f"The {key} of {file} is {step:g}; it must be positive.")
+    # Along the axis, instant-ngp's too: it multiplies it by a ray whose z is 1.
     return DepthFile(depth, step)
 
 
