@@ -2,10 +2,8 @@ import io
 import json
 from pathlib import Path
 
-import numpy as np
 import pytest
 import torch
-from PIL import Image
 from rich.console import Console
 
 from hyperfocal.bench import first_light
@@ -14,14 +12,14 @@ from hyperfocal.bench.command import bench
 from hyperfocal.bench.config import BenchConfig
 from hyperfocal.bench.fountain import camera_errors_cm
 from hyperfocal.camera import Camera
-from hyperfocal.color import to_uint8
+from hyperfocal.data import read_scene
 from hyperfocal.errors import BadInputError
 from hyperfocal.fit.config import FitConfig, InitialConfig, McmcConfig
 from hyperfocal.reconstruct import ReconstructConfig
-from hyperfocal.render import render
 from hyperfocal.scene import Scene, View
 from hyperfocal.transforms import rigid, rotation_from_quaternion
 from scenes import pinhole, random_gaussians, ring_of_cameras
+from toy_capture import write_toy_capture
 
 VIEWS = 9
 
@@ -30,24 +28,7 @@ VIEWS = 9
 def capture(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """A capture in the format of hyperfocal.synthetic: two pictures are held out, 0000 and 0008."""
     folder = tmp_path_factory.mktemp("toy")
-    gaussians, cameras = random_gaussians(200), ring_of_cameras(VIEWS, 48, 36)
-    rendering = render(gaussians, cameras)
-    frames, views = [], []
-    for kind in ("images", "depth"):
-        (folder / kind).mkdir()
-    for i in range(VIEWS):
-        name = f"images/{i:04}.png"
-        Image.fromarray(to_uint8(rendering.color[i]).numpy()).save(folder / name)
-        depth = (rendering.depth_median[i] * 1e4).round().clamp(0, 65535).numpy().astype(np.uint16)
-        Image.fromarray(depth).save(folder / "depth" / f"{i:04}.png")
-        K, pose = cameras.intrinsics()[i].tolist(), cameras.world_to_camera[i].double().numpy()
-        to_world = np.linalg.inv(pose) @ np.diag([1.0, -1, -1, 1])
-        frames.append({"file_path": name, "transform_matrix": to_world.tolist(), "w": 48, "h": 36})
-        frames[-1] |= {"fl_x": K[0][0], "fl_y": K[1][1], "cx": K[0][2], "cy": K[1][2]}
-        views.append({"image": name, "width": 48, "height": 36, "K": K, "world_to_camera": pose.tolist()})
-    (folder / "transforms.json").write_text(json.dumps({"frames": frames}))
-    record = {"axes": "opencv", "units": "metres", "depth_unit_scale_factor": 1e-4, "views": views}
-    (folder / "cameras.json").write_text(json.dumps(record))
+    write_toy_capture(folder, random_gaussians(200), ring_of_cameras(VIEWS, 48, 36))
     return folder
 
 
@@ -75,6 +56,13 @@ def test_first_light_measures_the_fit_beside_its_controls(
     assert rows[f"{scene}.start.psnr_db"] < rows[f"{scene}.fit.psnr_db"]
     assert f"{scene}.mean_photograph.depth_abs_rel" not in rows
     assert check(tmp_path) == []
+
+
+def test_a_fit_gets_no_depth_of_the_truth(capture: Path) -> None:
+    assert all(view.depth is not None for view in read_scene(capture).views)
+    scene, depth_truth = first_light.read_capture(capture)
+    assert [view.depth for view in scene.views] == [None] * VIEWS
+    assert set(depth_truth) == {view.name for view in scene.views}
 
 
 def test_a_capture_must_be_there_and_named_once(capture: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

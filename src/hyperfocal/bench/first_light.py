@@ -39,7 +39,7 @@ def cells(config: BenchConfig) -> list[Cell]:
 def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -> dict[str, float]:
     """Return the figures of the fit or of a control on the held-out views."""
     capture = capture_folder(config, progress)
-    scene, depth_truth = _read(capture)
+    scene, depth_truth = read_capture(capture)
     chosen = settings(cell.seed, long_side=None)
     if cell.row == "start":
         chosen = replace(chosen, fit=replace(chosen.fit, steps=1, learning_rates=STANDSTILL))
@@ -98,9 +98,13 @@ def capture_folder(config: BenchConfig, progress: Progress | None) -> Path:
 
 
 @cache
-def _read(capture: Path) -> tuple[Scene, dict[str, Map]]:
-    """Return (the photographs with their true cameras, true camera z by the photograph's name)."""
+def read_capture(capture: Path) -> tuple[Scene, dict[str, Map]]:
+    """Return (the photographs with their true cameras, true camera z by the photograph's name).
+
+    The photographs come without their depth maps, from which a fit would start: the truth is for measuring alone.
+    """
     scene = read_scene(capture)
+    scene = replace(scene, views=tuple(replace(view, depth=None) for view in scene.views))
     record = json.loads((capture / "cameras.json").read_text(encoding="utf-8"))
     unit = record.get("depth_unit_scale_factor")
     if unit is None:
