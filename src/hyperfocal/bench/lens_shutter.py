@@ -18,7 +18,7 @@ from jaxtyping import Float
 
 from ..camera import Camera
 from ..color import linear_from_srgb, srgb_from_linear
-from ..data import load_photograph, read_scene
+from ..data import load_photograph
 from ..errors import has_package
 from ..gaussians import Gaussians
 from ..lens import ThinLens
@@ -34,7 +34,7 @@ from ..synthetic.softness import Softness, plan_exposures, rigid_motion
 from ..synthetic.still_life import build_still_life
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
-from .first_light import SHIPPED, capture_folder
+from .first_light import SHIPPED, capture_folder, read_capture
 from .lens_layers import FOCI, capture_lens, kept_array, vectorised_mitsuba
 from .quality import EVAL_EVERY, settings
 
@@ -122,12 +122,12 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
 
 @lru_cache(maxsize=1)
 def _fit(capture: Path, progress: Progress) -> Gaussians:
-    return reconstruct(read_scene(capture), settings(0, long_side=None), progress=progress).gaussians
+    return reconstruct(read_capture(capture)[0], settings(0, long_side=None), progress=progress).gaussians
 
 
 def fitted(capture: Path, view: int, progress: Progress) -> tuple[Gaussians, Camera, Float[torch.Tensor, "h w 3"]]:
     """Return Gaussians fitted to the training views, a held-out view's true camera and its sharp photograph."""
-    held_out = split_views(read_scene(capture).views, EVAL_EVERY)[1]
+    held_out = split_views(read_capture(capture)[0].views, EVAL_EVERY)[1]
     photograph = load_photograph(held_out[view])
     return _fit(capture, progress), photograph.camera, photograph.image
 
