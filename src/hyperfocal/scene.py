@@ -81,6 +81,8 @@ class Photograph:
     camera: Camera
     depth_z: Map | None = None
     """The depth map that came with it: camera z in scene units, 0 where unknown. None without one."""
+    exif: Exif = field(default_factory=Exif)
+    """Photographs of equal focal length and f-number were taken through equal apertures."""
 
 
 @dataclass(frozen=True)

@@ -6,7 +6,7 @@ from typing import Any
 
 import pytest
 import torch
-from test_loop import HEIGHT, WIDTH, last, perturbed, small, world
+from test_loop import HEIGHT, WIDTH, last, perturbed, photographs_of, small, world
 
 from hyperfocal.bench.quality import STANDSTILL
 from hyperfocal.camera import Camera, project
@@ -17,7 +17,7 @@ from hyperfocal.fit.uncertainty import focus_sigma
 from hyperfocal.lens import ThinLens
 from hyperfocal.render import render
 from hyperfocal.rendering import RenderOptions
-from hyperfocal.scene import Photograph
+from hyperfocal.scene import Exif, Photograph
 from hyperfocal.shutter import MotionPath, Shutter
 from scenes import ring_of_cameras
 
@@ -84,6 +84,15 @@ def test_aperture_and_focus_are_found_from_photographs_of_a_known_scene() -> Non
     assert values.aperture[:, 0].exp().tolist() == pytest.approx([APERTURE] * VIEWS, rel=0.05)
     errors = (values.focus[:, 0] - 1 / FOCI).abs() / (1 / NEAR - 1 / FAR)
     assert errors.max() < 0.05
+
+
+def test_photographs_of_another_f_number_get_an_aperture_of_their_own() -> None:
+    photographs = taken(lens=True)
+    stopped_down = [replace(p, exif=Exif(focal_length_mm=50.0, f_number=8.0)) for p in photographs_of(world())]
+    mixed = tuple((stopped_down if i % 2 else photographs)[i] for i in range(VIEWS))
+    aperture = found(mixed, CaptureConfig(lens="on", circle_px=3.0)).aperture[:, 0].exp()
+    assert aperture[::2].tolist() == pytest.approx([APERTURE] * (VIEWS // 2), rel=0.05)
+    assert (aperture[1::2] < 0.3 * APERTURE).all()
 
 
 def test_the_focus_is_the_less_certain_the_noisier_the_photographs() -> None:

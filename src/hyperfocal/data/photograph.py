@@ -49,7 +49,7 @@ def load_photograph(view: View, *, long_side: int | None = None, depth: bool = T
         )
     if view.distortion is not None and not view.distortion.is_none:
         image, valid = _undistorted(image, valid, view.camera, view.distortion)
-    photograph = Photograph(name=view.name, image=image, valid=valid, camera=view.camera)
+    photograph = Photograph(name=view.name, image=image, valid=valid, camera=view.camera, exif=view.exif)
     if long_side is not None:
         photograph = _downsampled(photograph, long_side)
     measured = load_depth(view, long_side=long_side) if depth else None
@@ -131,8 +131,8 @@ def _downsampled(photograph: Photograph, long_side: int) -> Photograph:
         return photograph
     picture = cv2.resize(photograph.image.numpy(), size, interpolation=cv2.INTER_AREA)
     counts = cv2.resize(photograph.valid.numpy().astype(np.float32), size, interpolation=cv2.INTER_AREA)
-    return Photograph(
-        name=photograph.name,
+    return replace(
+        photograph,
         image=torch.from_numpy(picture.clip(0, 1)),
         valid=torch.from_numpy(counts > 0.999),
         camera=camera.resized(*size),

@@ -6,7 +6,7 @@ from dataclasses import replace
 from typing import TypeAlias
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..gaussians import Gaussians
@@ -29,7 +29,7 @@ Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 
 
 Find: TypeAlias = Callable[
-    [CaptureParameters, PhotographStore, Gaussians, CaptureConfig, Units, Loss], CaptureParameters
+    [CaptureParameters, PhotographStore, Gaussians, CaptureConfig, Units, Tensor, Loss], CaptureParameters
 ]
 
 
@@ -40,6 +40,7 @@ def with_blur(
     gaussians: Gaussians,
     config: CaptureConfig,
     units: Units,
+    groups: Int[Tensor, " v"],
     loss: Loss,
 ) -> tuple[CaptureParameters, dict[str, float]]:
     """Return the parameters with the lens and the motion that are wanted; by how much they lower the loss.
@@ -50,6 +51,7 @@ def with_blur(
         gaussians: What is known of the scene.
         config: What is wanted: with auto, what is worth it.
         units: Of the scene.
+        groups: Of photographs that share an aperture.
         loss: What is compared.
     """
     wanted: dict[str, tuple[Blur, Find]] = {"lens": (config.lens, _with_lens), "motion": (config.motion, _with_motion)}
@@ -57,7 +59,10 @@ def with_blur(
     gains: dict[str, float] = {}
     while wanted:
         # The better explanation first, and the other only for what is left: a streak looks a little like a circle.
-        found = {name: find(values, photographs, gaussians, config, units, loss) for name, (_, find) in wanted.items()}
+        found = {
+            name: find(values, photographs, gaussians, config, units, groups, loss)
+            for name, (_, find) in wanted.items()
+        }
         before = _total(values, photographs, loss)
         gained = {name: 1 - _total(other, photographs, loss) / max(before, 1e-12) for name, other in found.items()}
         best = max(gained, key=gained.__getitem__)
@@ -78,9 +83,10 @@ def _with_lens(
     gaussians: Gaussians,
     config: CaptureConfig,
     units: Units,
+    groups: Int[Tensor, " v"],
     loss: Loss,
 ) -> CaptureParameters:
-    """Return the parameters with an aperture for all, and with the focus of each that explains it best."""
+    """Return the parameters with an aperture for each group, and with the focus of each photograph."""
     usual = config.circle_px / (units.focal_px * units.inverse_range)
     least = torch.full((len(photographs), len(_SHARES)), math.inf)
     foci = torch.zeros_like(least)
@@ -91,9 +97,9 @@ def _with_lens(
                 found = loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
-    chosen = int(least.sum(0).argmin())
-    aperture = torch.full_like(values.aperture, math.log(_SHARES[chosen] * usual))
-    return replace(values, aperture=aperture, focus=foci[:, chosen : chosen + 1].contiguous())
+    chosen = torch.stack([least[groups == group].sum(0).argmin() for group in groups])
+    apertures = torch.log(usual * torch.tensor(_SHARES))
+    return replace(values, aperture=apertures[chosen].unsqueeze(1), focus=foci.gather(1, chosen.unsqueeze(1)))
 
 
 def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[Tensor, " f"]:
@@ -113,6 +119,7 @@ def _with_motion(
     gaussians: Gaussians,
     config: CaptureConfig,
     units: Units,
+    groups: Int[Tensor, " v"],
     loss: Loss,
 ) -> CaptureParameters:
     """Return the parameters with the turn of the camera that explains each photograph best, of some."""

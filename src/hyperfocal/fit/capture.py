@@ -1,5 +1,6 @@
 """What is fitted for each photograph beside the Gaussians: colours, a correction of its pose, its lens and motion."""
 
+from collections.abc import Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -9,6 +10,7 @@ from torch import Tensor
 from ..camera import Camera
 from ..lens import ThinLens
 from ..native.adam import adam_step_
+from ..scene import Exif
 from ..shapes import Image
 from ..shutter import MotionPath, Shutter
 from ..transforms import rigid, rotation_from_quaternion
@@ -29,7 +31,7 @@ class CaptureParameters:
     grid: Float[Tensor, "v 3 4 luma rows columns"]
     """[A - 1 | b] as of `exposure`, at the nodes of a bilateral grid; no nodes where none is fitted."""
     aperture: Float[Tensor, "v 1"]
-    """Logarithm of the aperture's diameter in scene units, the same for all."""
+    """Logarithm of the aperture's diameter in scene units, the same in all of a group."""
     focus: Float[Tensor, "v 1"]
     """1 / focus distance in scene units; 0 where no lens is known, which is the pinhole."""
     motion: Float[Tensor, "v 6"]
@@ -62,10 +64,20 @@ class TrainableCapture:
     second: CaptureParameters
     visits: Int[Tensor, " v"]
     """Steps that each photograph has had."""
+    groups: Int[Tensor, " v"]
+    """Of photographs that share an aperture."""
 
 
-def as_captured(count: int, config: CaptureConfig | None = None) -> TrainableCapture:
-    """Return the parameters of `count` photographs taken as they came; None is the default config."""
+def as_captured(
+    count: int, config: CaptureConfig | None = None, groups: Int[Tensor, " v"] | None = None
+) -> TrainableCapture:
+    """Return the parameters of `count` photographs taken as they came.
+
+    Args:
+        count: Of the photographs.
+        config: None is the default.
+        groups: Of photographs that share an aperture; None is one group.
+    """
     nodes = grid_nodes(config or CaptureConfig())
 
     def zeros() -> CaptureParameters:
@@ -78,7 +90,15 @@ def as_captured(count: int, config: CaptureConfig | None = None) -> TrainableCap
             motion=torch.zeros(count, 6),
         )
 
-    return TrainableCapture(zeros(), zeros(), zeros(), torch.zeros(count, dtype=torch.int64))
+    none = torch.zeros(count, dtype=torch.int64)
+    return TrainableCapture(zeros(), zeros(), zeros(), none, none.clone() if groups is None else groups)
+
+
+def aperture_groups(exifs: Sequence[Exif]) -> Int[Tensor, " v"]:
+    """Return a number for each photograph, the same for those of equal focal length and f-number, or unknown ones."""
+    stops = [(exif.make, exif.model, exif.focal_length_mm, exif.f_number) for exif in exifs]
+    numbers = {stop: number for number, stop in enumerate(dict.fromkeys(stops))}
+    return torch.tensor([numbers[stop] for stop in stops], dtype=torch.int64)
 
 
 def grid_nodes(config: CaptureConfig) -> tuple[int, int, int]:
@@ -199,7 +219,8 @@ def step_(
             threads=threads,
         )
         if name == "aperture":
+            together = state.groups == state.groups[photograph]
             for tensors in (values, first, second):
-                tensors[name][:] = tensors[name][photograph].clone()
+                tensors[name][together] = tensors[name][photograph].clone()
     if "focus" in gradients:
         values["focus"][row].clamp_min_(_FARTHEST * units.inverse_range)

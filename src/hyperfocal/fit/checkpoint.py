@@ -57,7 +57,8 @@ def write_checkpoint(path: Path | str, checkpoint: Checkpoint) -> None:
         for part in ("gaussians", "capture"):
             named = getattr(getattr(checkpoint, part), group).tensors()
             tensors |= {f"{part}.{group}.{name}": tensor for name, tensor in named.items()}
-    tensors["capture.visits"] = checkpoint.capture.visits
+    for name in ("visits", "groups"):
+        tensors[f"capture.{name}"] = getattr(checkpoint.capture, name)
     flags = {}
     for name, value in checkpoint.memory.items():
         if isinstance(value, Tensor):
@@ -117,6 +118,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
             first=group("capture", CaptureParameters, "first"),
             second=group("capture", CaptureParameters, "second"),
             visits=tensors["capture.visits"],
+            groups=tensors["capture.groups"],
         ),
         blur_gains={str(name): float(gain) for name, gain in plain["blur_gains"].items()},
         memory=memory | {name: bool(value) for name, value in plain["memory"].items()},

@@ -134,7 +134,7 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         units=_units(cameras, scene),
         clear_depths=clear_depths,
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
-        capture=capture.as_captured(len(photographs), config.capture),
+        capture=capture.as_captured(len(photographs), config.capture, capture.aperture_groups(photographs.exifs)),
         blur_gains={},
         memory={},
         order=torch.zeros(0, dtype=torch.int64),
@@ -258,7 +258,7 @@ def _with_blur(photographs: PhotographStore, now: Checkpoint, run: _Run) -> Chec
             return float(photometric_loss(seen, photograph, run.config, threads))
 
         found, gains = blur_search.with_blur(
-            now.capture.values, photographs, gaussians, run.config.capture, run.units, loss
+            now.capture.values, photographs, gaussians, run.config.capture, run.units, now.capture.groups, loss
         )
     return replace(now, capture=replace(now.capture, values=found), blur_gains=gains)
 

@@ -13,7 +13,7 @@ from torch.nn.functional import adaptive_avg_pool2d
 from ..camera import Camera
 from ..errors import BadInputError
 from ..native.memory import empty
-from ..scene import Photograph
+from ..scene import Exif, Photograph
 from ..shapes import Mask
 
 _LEAST_SIDE = 16  # pixels; SSIM looks through an 11-pixel window
@@ -33,7 +33,7 @@ def shrunk(photograph: Photograph, factor: int) -> Photograph:
     image = adaptive_avg_pool2d(photograph.image.permute(2, 0, 1), size).permute(1, 2, 0).contiguous()
     share_valid = adaptive_avg_pool2d(photograph.valid.to(torch.float32).unsqueeze(0), size).squeeze(0)
     camera = photograph.camera.resized(size[1], size[0])
-    return Photograph(photograph.name, image, share_valid > 1 - 1e-4, camera)
+    return Photograph(photograph.name, image, share_valid > 1 - 1e-4, camera, exif=photograph.exif)
 
 
 class PhotographStore:
@@ -76,6 +76,11 @@ class PhotographStore:
         """Of the photographs at full size."""
         return tuple(kept[1].camera for kept in self._kept)
 
+    @property
+    def exifs(self) -> tuple[Exif, ...]:
+        """What the cameras wrote."""
+        return tuple(kept[1].exif for kept in self._kept)
+
     def photograph(self, i: int, factor: int = 1) -> Photograph:
         """Return photograph `i` shrunk by `factor`."""
         kept = self._kept[i]
@@ -95,7 +100,7 @@ class PhotographStore:
             image = _OnDisk.written(image, self._folder / name)
         # Most photographs are valid everywhere: nothing needs to be kept to say so.
         valid = None if bool(photograph.valid.all()) else photograph.valid
-        return _Kept(photograph.name, image, valid, photograph.camera)
+        return _Kept(photograph.name, image, valid, photograph.camera, photograph.exif)
 
 
 @dataclass(frozen=True)
@@ -129,10 +134,11 @@ class _Kept:
     image: Tensor | _OnDisk
     valid: Mask | None
     camera: Camera
+    exif: Exif
 
     def unpacked(self) -> Photograph:
         image = self.image if isinstance(self.image, Tensor) else self.image.read()
         if image.dtype == torch.uint8:
             image = empty(*image.shape).copy_(image).div_(255)
         valid = torch.ones(image.shape[:2], dtype=torch.bool) if self.valid is None else self.valid
-        return Photograph(self.name, image, valid, self.camera)
+        return Photograph(self.name, image, valid, self.camera, exif=self.exif)
