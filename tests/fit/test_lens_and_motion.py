@@ -29,7 +29,7 @@ FOCI = torch.tensor([3.2, 4.3, 3.5, 4.0, 3.3, 4.2, 3.8, 3.1])
 STILL_SCENE = {"learning_rates": STANDSTILL, "densify": McmcConfig(cap=300, start=0.9, grow_until=0.9, stop=0.9)}
 
 
-def taken(lens: bool = False, motion: bool = False) -> tuple[Photograph, ...]:
+def taken(lens: bool = False, motion: bool = False, foci: torch.Tensor = FOCI) -> tuple[Photograph, ...]:
     cameras = ring_of_cameras(VIEWS, WIDTH, HEIGHT)
     valid = torch.ones(HEIGHT, WIDTH, dtype=torch.bool)
     photographs = []
@@ -38,7 +38,7 @@ def taken(lens: bool = False, motion: bool = False) -> tuple[Photograph, ...]:
             picture = render(
                 world(),
                 cameras[i],
-                lens=ThinLens(torch.tensor(APERTURE), FOCI[i]) if lens else None,
+                lens=ThinLens(torch.tensor(APERTURE), foci[i]) if lens else None,
                 shutter=Shutter(path=MotionPath.constant_velocity(twists()[i])) if motion else None,
                 options=RenderOptions(opacity_law="optical_depth"),
             ).color
@@ -84,6 +84,17 @@ def test_aperture_and_focus_are_found_from_photographs_of_a_known_scene() -> Non
     assert values.aperture[:, 0].exp().tolist() == pytest.approx([APERTURE] * VIEWS, rel=0.05)
     errors = (values.focus[:, 0] - 1 / FOCI).abs() / (1 / NEAR - 1 / FAR)
     assert errors.max() < 0.05
+
+
+@pytest.mark.parametrize("focus", [1.5, 60.0], ids=["before everything", "beyond everything"])
+def test_a_photograph_that_is_focused_on_nothing_does_no_harm(focus: float) -> None:
+    foci = FOCI.clone()
+    foci[3] = focus
+    values = found(taken(lens=True, foci=foci), CaptureConfig(lens="on", circle_px=3.0))
+    assert values.aperture[0].exp().item() == pytest.approx(APERTURE, rel=0.1)
+    errors = (values.focus[:, 0] - 1 / foci).abs() / (1 / NEAR - 1 / FAR)
+    assert errors[[0, 1, 2, 4, 5, 6, 7]].max() < 0.1
+    assert (values.focus[3] > 1 / NEAR) == (focus < NEAR)  # on the right side of everything
 
 
 def test_photographs_of_another_f_number_get_an_aperture_of_their_own() -> None:

@@ -22,7 +22,8 @@ _DIRECTIONS = 8
 _SHARES = (0.5, 1.0, 2.0, 4.0)  # of the first amount of blur, tried in turns
 _ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a little beyond, its focus is looked for
 _BEYOND = 0.1
-_FARTHEST = 10.0  # focus, of the usual distance
+_NEARER = (0.5, 1.0, 2.0, 4.0)  # than all that is seen, by this part of its range of 1 / z: of photographs out of focus
+_FARTHER = (0.5, 0.1)  # than all that is seen: of its least 1 / z
 
 Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 """Of a photograph, with these fields of `CaptureParameters`."""
@@ -97,20 +98,22 @@ def _with_lens(
                 found = loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
-    chosen = torch.stack([least[groups == group].sum(0).argmin() for group in groups])
+    # By the product of losses: one photograph that nothing explains well does not decide for all.
+    chosen = torch.stack([least[groups == group].clamp_min(1e-9).log().sum(0).argmin() for group in groups])
     apertures = torch.log(usual * torch.tensor(_SHARES))
     return replace(values, aperture=apertures[chosen].unsqueeze(1), focus=foci.gather(1, chosen.unsqueeze(1)))
 
 
 def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[Tensor, " f"]:
-    """Return values of 1 / z, at even distances, to try as the focus of a photograph."""
+    """Return values of 1 / z to try as the focus of a photograph: even over what it sees, and some beyond."""
     depth_z = render(gaussians, photograph.camera).depth_median
     known = 1 / depth_z[depth_z > 0]
     if len(known) == 0:
         return torch.tensor([1 / units.distance])
     low, high = torch.quantile(known, known.new_tensor(_ENDS)).tolist()
-    beyond = _BEYOND * (high - low)
-    return torch.linspace(max(low - beyond, 1 / (_FARTHEST * units.distance)), high + beyond, _FOCI)
+    extent = max(high - low, units.inverse_range)
+    within = torch.linspace(max(low - _BEYOND * extent, _FARTHER[0] * low), high + _BEYOND * extent, _FOCI)
+    return torch.cat((within, high + extent * torch.tensor(_NEARER), low * torch.tensor(_FARTHER)))
 
 
 def _with_motion(

@@ -29,7 +29,8 @@ from .pyramid import PhotographStore
 from .sky import Sky, sky_of, without_size_of
 from .threads import torch_on_one_thread
 
-_LEAST_RANGE = 0.01
+_LEAST_RANGE = 0.01  # of 1 / z, of its median
+_LEAST_LOSS = 1e-4
 _PROGRESS_EVERY = 10  # steps between two reports: often enough for a smooth bar, rare enough to cost nothing
 
 
@@ -352,6 +353,9 @@ def _differentiate(
         generator=run.generator,
         sky=run.sky,
     )
+    if "aperture" in row:
+        # What photographs share is fitted to the product of their losses, of which none outweighs the others.
+        gradients["aperture"] /= terms["photometric"].detach().clamp_min(_LEAST_LOSS)
     found = _Gradients(
         Parameters(**{name: gradients[name] for name in leaves}), {name: gradients[name] for name in row}
     )
