@@ -3,11 +3,14 @@
 import math
 from itertools import pairwise
 
+import numpy as np
 import pytest
+import scipy.optimize
+import scipy.special
 import torch
 from torch import Tensor
 
-from hyperfocal.apertures import Aperture, aperture_points, blur_kernel
+from hyperfocal.apertures import Aperture, aperture_points, blur_kernel, gaussian_variance
 from hyperfocal.errors import BadInputError
 
 DISC, GAUSSIAN, SMOOTHSTEP = Aperture("disc"), Aperture("gaussian"), Aperture("smoothstep")
@@ -198,3 +201,17 @@ def test_one_point_is_the_middle(shape):
 def test_what_makes_no_sense_is_refused(make, words):
     with pytest.raises(BadInputError, match=words):
         make()
+
+
+def test_the_gaussian_nearest_to_a_disc_is_where_the_error_in_pictures_of_edges_is_least():
+    frequency = np.geomspace(1e-3, 30, 20_000)
+    disc = 2 * scipy.special.j1(np.pi * frequency) / (np.pi * frequency)
+
+    def error(sigma: float) -> float:
+        gaussian = np.exp(-2 * (np.pi * sigma * frequency) ** 2)
+        return float(np.trapezoid(((disc - gaussian) / frequency) ** 2, frequency))
+
+    best = float(scipy.optimize.fminbound(error, 0.1, 0.6))
+    assert gaussian_variance(Aperture()) == pytest.approx(best**2, rel=1e-3)
+    assert error(best) < 0.8 * error(0.25)
+    assert gaussian_variance(Aperture("gaussian")) == 1 / 16

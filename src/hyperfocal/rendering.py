@@ -113,7 +113,8 @@ class RenderOptions:
     defocus: Defocus = "splat"
     """How a lens is drawn."""
     aperture: Aperture = field(default_factory=Aperture)
-    """Shape of the lens's opening, for `defocus="aperture"`; splats are blurred by the Gaussian that matches a disc."""
+    """Shape of the lens's opening. Splats are blurred by the Gaussian that blurs most like it
+    (`apertures.gaussian_variance`), only `defocus="aperture"` by the shape itself."""
     aperture_samples: int = 64
     """Points of the opening, for `defocus="aperture"`."""
     opacity_factor: Float[Tensor, "v n"] | None = None

@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import torch
 
+from hyperfocal.apertures import Aperture
 from hyperfocal.bench import lens, lens_layers, lens_shutter
 from hyperfocal.bench.check import check
 from hyperfocal.bench.config import BenchConfig
@@ -37,7 +38,7 @@ def result() -> Result:
 
 def test_a_sheet_has_one_circle_and_no_end_in_sight() -> None:
     shot = sheet(0.5, 0.8, 30.0)
-    variance = circle_variance_px2(shot.gaussians.means, shot.camera.as_batch(), shot.lens, 0.01)
+    variance = circle_variance_px2(shot.gaussians.means, shot.camera.as_batch(), shot.lens, 0.01, Aperture("gaussian"))
     torch.testing.assert_close(variance, torch.full_like(variance, 30.0**2 / 16))
     places = (shot.gaussians.means[:, :2] * shot.camera.focal_px + shot.camera.center_px).amax(0)
     assert float(places.min()) > shot.camera.width + 30
@@ -47,7 +48,9 @@ def test_the_flat_scene_has_the_footprints_of_the_random_one_and_one_circle() ->
     shot, _ = flat_random_scene(300, 64, 48, 10.0)
     gaussians, camera, _ = random_scene(300, 64, 48)
     assert float((render(shot.gaussians, camera).color - render(gaussians, camera).color).abs().max()) < 2e-4
-    circle_px = 4 * circle_variance_px2(shot.gaussians.means, camera.as_batch(), shot.lens, 0.01).sqrt()
+    circle_px = (
+        4 * circle_variance_px2(shot.gaussians.means, camera.as_batch(), shot.lens, 0.01, Aperture("gaussian")).sqrt()
+    )
     torch.testing.assert_close(circle_px, torch.full_like(circle_px, 10.0), rtol=3e-3, atol=0)
 
 
@@ -72,8 +75,10 @@ def test_pictures_and_their_headlines_follow_from_the_files(
     for module in (lens, lens_shutter):
         monkeypatch.setattr(module, "has_package", lambda name: False)
     record = run("lens", BenchConfig(out=tmp_path / "out"))
-    assert record["notes"] == list(lens.notes(BenchConfig()))
-    assert record["notes"][0] == lens.MITSUBA_ABSENT
+    notes = record["notes"]
+    assert isinstance(notes, list)
+    assert notes == list(lens.notes(BenchConfig()))
+    assert notes[0] == lens.MITSUBA_ABSENT
     assert check(tmp_path / "out") == []
     rows = record["rows"]
     assert isinstance(rows, dict)

@@ -1,7 +1,7 @@
 """A lens for splats: each Gaussian's footprint grows by its circle of confusion.
 
-The circle of diameter c has the variance c^2 / 16 along each axis; that is added to the 2D covariance. What the opacity
-becomes is a law of `opacity_law.py`, or `light_kept`, which measures what the laws assume.
+The variance of the Gaussian that blurs most like the opening is added to the 2D covariance. What the opacity becomes is
+a law of `opacity_law.py`, or `light_kept`, which measures what the laws assume.
 """
 
 import math
@@ -13,6 +13,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..apertures import Aperture, gaussian_variance
 from ..camera import Camera
 from ..gaussians import Gaussians
 from ..lens import ThinLens
@@ -36,14 +37,14 @@ _MOST_CHANGE = 5.0
 
 
 def circle_variance_px2(
-    means: Float[Tensor, "n 3"] | Float[Tensor, "v n 3"], camera: Camera, lens: ThinLens, near: float
+    means: Float[Tensor, "n 3"] | Float[Tensor, "v n 3"], camera: Camera, lens: ThinLens, near: float, shape: Aperture
 ) -> Float[Tensor, "v n"]:
-    """Return the variance c^2 / 16 of the circle of confusion of each Gaussian in each view of a batch."""
+    """Return the variance of the blur of each Gaussian in each view of a batch, through an opening of a shape."""
     axis, shift = camera.world_to_camera[:, 2, :3], camera.world_to_camera[:, 2, 3:]
     # What is nearer is culled, and must not divide by zero first.
     depth_z = ((means * axis.unsqueeze(1)).sum(-1) + shift).clamp_min(near)
     focal_px = camera.focal_px.prod(-1).sqrt().unsqueeze(1)
-    return (_per_view(lens, len(axis)).coc_diameter_px(depth_z, focal_px) / 4).square()
+    return gaussian_variance(shape) * _per_view(lens, len(axis)).coc_diameter_px(depth_z, focal_px).square()
 
 
 def render_splats(
@@ -68,7 +69,7 @@ def render_splats(
         NotImplementedError: an option that only `defocus="splat"` serves.
     """
     means = gaussians.means if options.means is None else options.means
-    variance = circle_variance_px2(means, camera, lens, options.near)
+    variance = circle_variance_px2(means, camera, lens, options.near, options.aperture)
     if options.variance_px2 is not None:
         variance = variance + options.variance_px2
     law = options.opacity_law or "light_kept"
