@@ -8,6 +8,7 @@ BENCHES: dict[str, str] = {
     "rasterizer": "time of the CPU renderer, forward and backward, beside the least that its pairs would cost",
     "step": "time of a whole training step, beside the renderer alone",
     "lens": "light and PSNR of a lens, and of a shutter, against averages over it and Mitsuba's; its time",
+    "lens_refocus": "fits of sharp views through a lens, at held-out poses against Mitsuba's; f-number and focus found",
     "cuda": "time of the cuda backend beside plain gsplat, forward and backward (needs an NVIDIA GPU)",
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
     "ablation": "what the options of the trainer gain on real photographs (needs --data)",

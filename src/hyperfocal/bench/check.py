@@ -5,8 +5,7 @@ import math
 from pathlib import Path
 
 from ..errors import BadInputError, NothingUsableError
-from .evidence import figures_from
-from .harness import load, read_cells, rows_of, with_headlines
+from .harness import load, read_cells, recomputed, rows_of, with_headlines
 
 # Sums of pixels may be taken in another order on another machine; nothing else may differ.
 TOLERANCE = 1e-5
@@ -31,11 +30,11 @@ def check(folder: Path) -> list[str]:
     pictured = [measured for measured in cells if (folder / measured.cell.name / "rendered").is_dir()]
     if not pictured:
         raise NothingUsableError(f"No cell in {folder} has pictures, so there is nothing to recompute.")
-    differences = []
+    differences, bench = [], load(name)
     for measured in pictured:
-        again = figures_from(folder / measured.cell.name)
+        again = recomputed(bench, measured.cell, folder / measured.cell.name)
         differences += _differences(measured.cell.name, {k: measured.figures.get(k) for k in again}, again)
-    return differences + _differences("rows", rows, with_headlines(load(name), rows_of(cells)))
+    return differences + _differences("rows", rows, with_headlines(bench, rows_of(cells)))
 
 
 def _differences(where: str, said: dict[str, float | None], found: dict[str, float]) -> list[str]:

@@ -29,10 +29,10 @@ def keep_view(
 ) -> None:
     """Write one held-out view below `folder`: pictures as 8-bit PNG, depth as float32 `.npy`."""
     stem = Path(name).with_suffix("").as_posix().replace("/", "_")
-    _write_picture(folder / "rendered" / f"{stem}.png", to_uint8(rendered).cpu().numpy())
-    _write_picture(folder / "truth" / f"{stem}.png", to_uint8(truth).cpu().numpy())
+    write_picture(folder / "rendered" / f"{stem}.png", to_uint8(rendered).cpu().numpy())
+    write_picture(folder / "truth" / f"{stem}.png", to_uint8(truth).cpu().numpy())
     if valid is not None and not bool(valid.all()):
-        _write_picture(folder / "valid" / f"{stem}.png", (valid.cpu().numpy() * 255).astype(np.uint8))
+        write_picture(folder / "valid" / f"{stem}.png", (valid.cpu().numpy() * 255).astype(np.uint8))
     for kind, depth in (("depth", depth_z), ("depth_truth", depth_truth_z)):
         if depth is not None:
             (folder / kind).mkdir(exist_ok=True)
@@ -56,7 +56,7 @@ def figures_from(folder: Path) -> dict[str, float]:
 
 def _view_figures(folder: Path, rendered_path: Path) -> dict[str, float]:
     truth_path, valid_path = (folder / kind / rendered_path.name for kind in ("truth", "valid"))
-    rendered, truth = _read_picture(rendered_path), _read_picture(truth_path)
+    rendered, truth = read_picture(rendered_path), read_picture(truth_path)
     valid = torch.from_numpy(np.asarray(Image.open(valid_path)) > 0) if valid_path.exists() else None
     figures = {
         "psnr_db": min(metrics.psnr(rendered, truth, valid), IDENTICAL_DB),
@@ -74,13 +74,19 @@ def _view_figures(folder: Path, rendered_path: Path) -> dict[str, float]:
     return figures
 
 
-def _write_picture(path: Path, pixels: np.ndarray) -> None:
+def write_picture(path: Path, pixels: np.ndarray) -> None:
+    """Write 8-bit pixels as PNG, whole or not at all."""
     path.parent.mkdir(parents=True, exist_ok=True)
     with replacing(path) as temporary:
         Image.fromarray(pixels).save(temporary, "PNG")
 
 
-def _read_picture(path: Path) -> shapes.Image:
+def read_picture(path: Path) -> shapes.Image:
+    """Return the colours of a picture in [0, 1].
+
+    Raises:
+        BadInputError: it cannot be read.
+    """
     try:
         pixels = np.array(Image.open(path).convert("RGB"), dtype=np.float32)
     except OSError as error:

@@ -17,6 +17,7 @@ from ..progress import Progress, silent
 from ..reconstruct.machine import describe_machine
 from . import BENCHES
 from .config import BenchConfig
+from .evidence import figures_from
 
 CELLS_FILE = "cells.jsonl"
 
@@ -109,6 +110,15 @@ def with_headlines(bench: Bench, rows: dict[str, float]) -> dict[str, float]:
     """Return the rows, after the figures that follow from them where a bench has a function `headlines(rows)`."""
     headlines = getattr(bench, "headlines", None)
     return rows if headlines is None else headlines(rows) | rows
+
+
+def recomputed(bench: Bench, cell: Cell, folder: Path) -> dict[str, float]:
+    """Return the figures that follow from a cell's files: the bench's function `recompute(cell, folder)` says which.
+
+    Without one they are the means over the views that are kept.
+    """
+    recompute = getattr(bench, "recompute", None)
+    return figures_from(folder) if recompute is None else recompute(cell, folder)
 
 
 def notes_of(bench: Bench, config: BenchConfig) -> list[str]:

@@ -1,8 +1,6 @@
 """Defocus in layers against a ray tracer's lens: Mitsuba's pinhole picture and depth in, its thin lens the truth."""
 
-from functools import lru_cache
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.ndimage
@@ -10,22 +8,14 @@ import torch
 from jaxtyping import Bool, Float
 
 from ..color import srgb_from_linear
-from ..files import replacing
 from ..lens import ThinLens
 from ..metrics import psnr
 from ..progress import Progress
 from ..render.layers import defocus_layers
 from ..synthetic.cameras import intrinsics, two_ring_path
-from ..synthetic.mitsuba_scene import (
-    SAMPLES_PER_PASS,
-    CaptureLens,
-    load_mitsuba,
-    mean_light,
-    mitsuba_scene,
-    trace_depth,
-)
-from ..synthetic.still_life import build_still_life
+from ..synthetic.mitsuba_scene import CaptureLens
 from .evidence import figures_from, keep_view
+from .ray_tracing import kept, stage
 
 FOCI = {"near": 0.1, "middle": 0.5, "far": 0.9}  # shares of the pixels that are nearer than the focus
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
@@ -54,17 +44,20 @@ def figures(
     """
     samples = samples or SAMPLES
     width, height = SIZE
-    kept = folder.parent / "mitsuba"
-    focal_px = float(intrinsics(width, height, _FOCAL_35MM)[0, 0])
+    store = folder.parent / "mitsuba"
+    pose, K = two_ring_path(VIEWS)[view], intrinsics(width, height, _FOCAL_35MM)
+    focal_px = float(K[0, 0])
     name = f"{scene_seed}_{width}x{height}_{view}"
-    depth_z = kept_array(kept / f"{name}_depth.npy", lambda: _stage(scene_seed, view).depth_z())
+    depth_z = kept(store / f"{name}_depth.npy", lambda: stage(scene_seed).depth_z(pose, K, SIZE))
     lens = capture_lens(depth_z, FOCI[focus], CIRCLE_PX, focal_px)
 
     def light(label: str, seed: int, through: CaptureLens | None) -> torch.Tensor:
-        path = kept / f"{name}_{samples}_{label}_{seed}.npy"
-        return torch.from_numpy(
-            kept_array(path, lambda: _stage(scene_seed, view).light(through, seed, samples, progress))
-        )
+        def traced() -> np.ndarray:
+            return stage(scene_seed).light(
+                pose, K, SIZE, lens=through, seed=(seed, view), samples=samples, progress=progress
+            )
+
+        return torch.from_numpy(kept(store / f"{name}_{samples}_{label}_{seed}.npy", traced))
 
     sharp = light("pinhole", len(SEEDS), None)
     truths = [light(f"{focus}_{CIRCLE_PX:g}px", seed, lens).clamp(0, 1) for seed in SEEDS]
@@ -137,59 +130,3 @@ def _neighbours(shape: tuple[int, ...], down: int, right: int) -> tuple[tuple[sl
     height, width = shape
     here = slice(0, height - down), slice(max(0, -right), width - max(0, right))
     return here, (slice(down, height), slice(max(0, right), width + min(0, right)))
-
-
-class _Stage:
-    """One still life seen from one camera, in Mitsuba."""
-
-    def __init__(self, scene_seed: int, view: int) -> None:
-        self.mitsuba: Any = vectorised_mitsuba()
-        self.scene = mitsuba_scene(self.mitsuba, build_still_life(scene_seed))
-        self.pose = two_ring_path(VIEWS)[view]
-        self.K = intrinsics(*SIZE, _FOCAL_35MM)
-        self.view = view
-
-    def depth_z(self) -> Float[np.ndarray, "h w"]:
-        """Return the pinhole's camera z."""
-        return trace_depth(self.mitsuba, self.scene, self.pose, self.K, SIZE)
-
-    def light(
-        self, lens: CaptureLens | None, seed: int, samples: int, progress: Progress
-    ) -> Float[np.ndarray, "h w 3"]:
-        """Return linear light, the mean of passes."""
-        passes = max(samples // SAMPLES_PER_PASS, 1)
-        light = mean_light(
-            self.mitsuba,
-            self.scene,
-            [self.pose] * passes,
-            self.K,
-            SIZE,
-            samples=min(samples, SAMPLES_PER_PASS),
-            seed=(seed, self.view),
-            lens=lens,
-            on_pass=lambda done: progress("ray tracing", done, passes),
-        )
-        return light.astype(np.float32)
-
-
-@lru_cache(maxsize=1)
-def _stage(scene_seed: int, view: int) -> _Stage:
-    """Return the stage, built once for all pictures of it: that takes as long as one of them."""
-    return _Stage(scene_seed, view)
-
-
-def vectorised_mitsuba() -> Any:
-    """Return Mitsuba, vectorised where libLLVM is found: the same pictures, many times as fast."""
-    import ctypes.util
-
-    return load_mitsuba("llvm_ad_rgb" if ctypes.util.find_library("LLVM") else "scalar_rgb")
-
-
-def kept_array(path: Path, make: Any) -> Any:
-    """Return the array of a file, made first by `make()` if it is not there."""
-    if not path.exists():
-        path.parent.mkdir(parents=True, exist_ok=True)
-        array = make()
-        with replacing(path) as temporary, temporary.open("wb") as file:
-            np.save(file, array)
-    return np.load(path, allow_pickle=False)

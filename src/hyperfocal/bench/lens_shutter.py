@@ -35,8 +35,9 @@ from ..synthetic.still_life import build_still_life
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
 from .first_light import SHIPPED, capture_folder, read_capture
-from .lens_layers import FOCI, capture_lens, kept_array, vectorised_mitsuba
+from .lens_layers import FOCI, capture_lens
 from .quality import EVAL_EVERY, settings
+from .ray_tracing import vectorised_mitsuba
 
 STREAK_PX = 10.0  # median way of a surface point across the picture in one duration
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
@@ -86,9 +87,9 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
     pose, size = camera.world_to_camera.double().numpy(), (camera.width, camera.height)
     K = np.diag([*camera.focal_px.tolist(), 1.0])
     K[:2, 2] = camera.center_px.numpy()
-    kept = folder.parent / "mitsuba"
+    store = folder.parent / "mitsuba"
     name = f"{seed}_{size[0]}x{size[1]}_held_out{view}"
-    depth_z = kept_array(kept / f"{name}_depth.npy", lambda: trace_depth(*_stage(seed), pose, K, size))
+    depth_z = kept(store / f"{name}_depth.npy", lambda: trace_depth(*_stage(seed), pose, K, size))
     twist = plan_exposures(Softness(streak_px=STREAK_PX, seed=view), pose[None], K, [depth_z])[0].twist
     motion = motion_of(twist, cubic=exposure == "cubic", readout=float(exposure == "rolling"))
     opening = capture_lens(depth_z, FOCI["middle"], CIRCLE_PX, K[0, 0]) if exposure == "lens" else None
@@ -96,13 +97,13 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
 
     truths = []
     for number in SEEDS:
-        path = kept / f"{name}_{exposure}_{STREAK_PX:g}px_{TRUTH_FRAMES}x{samples}_{number}.npy"
+        path = store / f"{name}_{exposure}_{STREAK_PX:g}px_{TRUTH_FRAMES}x{samples}_{number}.npy"
 
         def light(number: int = number) -> Float[np.ndarray, "h w 3"]:
             frame = _frames(_stage(seed), motion, pose, K, size, opening, samples, (number, view))
             return average_exposed(frame, shutter, size[1], TRUTH_FRAMES, progress)
 
-        truths.append(torch.from_numpy(kept_array(path, light)).clamp(0, 1))
+        truths.append(torch.from_numpy(kept(path, light)).clamp(0, 1))
     truth = torch.stack(truths).mean(0)
 
     lens = None
