@@ -84,6 +84,7 @@ def test_the_true_lens_is_found_and_controls_are_worse(
     assert rows["refocus_psnr_worst"] < rows["refocus_psnr"] < rows["truth_noise_psnr"]
     assert rows["sharp_psnr"] > 50, "the photographs themselves"
     assert check(folder) == []
+    assert rows["peak_fnumber_layers_error"] > 0
     curves = json.loads((folder / f"focus_splat-{capture_name(rows)}-0" / "curves.json").read_text())
     assert len(curves) == 3
     picture = folder / f"f_number_splat-{capture_name(rows)}-0" / "rendered" / "near_view0_+0.png"

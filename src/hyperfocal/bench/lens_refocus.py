@@ -77,7 +77,8 @@ WAYS = {
     "no_lens": Way("srgb", lens=lambda shot: None),
     "twin": Way("srgb", lens=lambda shot: shot.twin),
 }
-FITS: dict[ColorSpace, str] = {"srgb": "splat", "linear": "linear"}
+SHARP_WAYS = ("splat", "linear")  # one for each fit
+SWEPT_WAYS = ("splat", "linear", "layers")
 SWEEPS = ("f_number", "focus")
 
 
@@ -105,8 +106,8 @@ def cells(config: BenchConfig) -> list[Cell]:
             # From the middle, the other end is the same place.
             foci = [focus for focus, share in FOCI.items() if way != "twin" or share != 0.5]
             found += [Cell(way, f"{scene}_{focus}_view{view}", seed) for view in views for focus in foci]
-        found += [Cell(way, f"{scene}_{SHARP}_view{view}", seed) for way in FITS.values() for view in views]
-        found += [Cell(f"{sweep}_{way}", scene, seed) for way in FITS.values() for sweep in SWEEPS]
+        found += [Cell(way, f"{scene}_{SHARP}_view{view}", seed) for way in SHARP_WAYS for view in views]
+        found += [Cell(f"{sweep}_{way}", scene, seed) for way in SWEPT_WAYS for sweep in SWEEPS]
     return found
 
 
@@ -125,7 +126,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
 
     if sweep is not None:
         shots = {f"{focus}_view{view}": shot_of(focus, view) for focus in FOCI for view in range(HELD_OUT_VIEWS)}
-        _keep_sweep(folder, sweep, gaussians, shots, progress)
+        _keep_sweep(folder, sweep, way, gaussians, shots, progress)
         return recompute(cell, folder)
     focus, view = cell.scene.removeprefix(f"{capture.name}_").split("_view")
     if focus == SHARP:
@@ -147,13 +148,15 @@ def assumed(sweep: str, step: int, shot: Shot) -> ThinLens:
     return ThinLens(aperture, 1 / (1 / focus + step * FOCUS_STEP * shot.inverse_depth_range))
 
 
-def _keep_sweep(folder: Path, sweep: str, gaussians: Gaussians, shots: dict[str, Shot], progress: Progress) -> None:
+def _keep_sweep(
+    folder: Path, sweep: str, way: Way, gaussians: Gaussians, shots: dict[str, Shot], progress: Progress
+) -> None:
     """Write the pictures of every shot with every lens that is assumed, and what to make of them."""
     done, steps = 0, range(-STEPS, STEPS + 1)
     for name, shot in shots.items():
         write_picture(folder / "truth" / f"{name}.png", to_uint8(shot.truth).numpy())
         for step in steps:
-            drawn = _splats(gaussians, shot.camera, assumed(sweep, step, shot))
+            drawn = way.draw(gaussians, shot.camera, assumed(sweep, step, shot))
             write_picture(folder / "rendered" / f"{name}_{step:+d}.png", to_uint8(drawn).numpy())
             done += 1
             progress(f"sweep of {sweep}", done, len(shots) * len(steps))
