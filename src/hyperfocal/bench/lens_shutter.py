@@ -37,7 +37,7 @@ from .evidence import figures_from, keep_view
 from .first_light import SHIPPED, capture_folder, read_capture
 from .lens_layers import FOCI, capture_lens
 from .quality import EVAL_EVERY, settings
-from .ray_tracing import vectorised_mitsuba
+from .ray_tracing import kept, vectorised_mitsuba
 
 STREAK_PX = 10.0  # median way of a surface point across the picture in one duration
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
