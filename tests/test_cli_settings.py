@@ -32,6 +32,7 @@ def settings(*words: str, monkeypatch: pytest.MonkeyPatch) -> ReconstructConfig:
         (("--exposure", "grid", "--refine-poses"), changed(ReconstructConfig(), exposure="grid", refine_poses=True)),
         (("--no-floaters",), changed(ReconstructConfig(), no_floaters=True)),
         (("--sky",), changed(ReconstructConfig(), sky=True)),
+        (("--lens", "auto", "--motion", "on"), changed(ReconstructConfig(), lens="auto", motion="on")),
         (("--preset", "best"), PRESETS["best"]),
         (("--preset", "best", "--steps", "9", "--sky"), changed(PRESETS["best"], steps=9, sky=True)),
     ],
@@ -43,8 +44,10 @@ def test_flags_reach_the_settings(
 
 
 def test_a_flag_is_short_for_the_setting_that_its_help_names(monkeypatch: pytest.MonkeyPatch) -> None:
-    short = settings("--exposure", "grid", "--refine-poses", "--no-floaters", "--sky", monkeypatch=monkeypatch)
+    blur = ("--lens", "on", "--motion", "auto")
+    short = settings("--exposure", "grid", "--refine-poses", "--no-floaters", "--sky", *blur, monkeypatch=monkeypatch)
     names = ("--fit.capture.exposure", "grid", "--fit.capture.pose", "--fit.clear-view", "0.5")
+    names += ("--fit.capture.lens", "on", "--fit.capture.motion", "auto")
     assert short == settings(*names, "--fit.initial.sky", "4000", monkeypatch=monkeypatch)
 
 

@@ -29,7 +29,7 @@ from .errors import (
     is_out_of_memory,
     out_of_memory,
 )
-from .fit.config import Exposure
+from .fit.config import Blur, Exposure
 from .progress import Progress, silent
 from .reconstruct.config import PRESETS, Preset, ReconstructConfig, changed
 from .sfm.config import Capture
@@ -74,6 +74,12 @@ class Reconstruct(Talk):
     vignettes and tone curves (short for --fit.capture.exposure)."""
     refine_poses: bool = False
     """Correct the cameras while fitting (short for --fit.capture.pose)."""
+    lens: Blur | None = None
+    """Fit a lens to photographs that are out of focus in places: one aperture, and a focus distance for each; the scene
+    comes out sharp. auto: if it is worth it (short for --fit.capture.lens)."""
+    motion: Blur | None = None
+    """Fit how the camera moved while each photograph was taken. auto: if it is worth it (short for
+    --fit.capture.motion)."""
     no_floaters: bool = False
     """Keep the space in front of the cameras clear (short for --fit.clear-view 0.5)."""
     sky: bool = False
@@ -307,6 +313,8 @@ def _config_of(arguments: Reconstruct) -> ReconstructConfig:
             eval_every=EVAL_EVERY if arguments.eval else None,
             exposure=arguments.exposure,
             refine_poses=arguments.refine_poses or None,
+            lens=arguments.lens,
+            motion=arguments.motion,
             no_floaters=arguments.no_floaters or None,
             sky=arguments.sky or None,
         )

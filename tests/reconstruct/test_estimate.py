@@ -36,6 +36,25 @@ def test_the_time_of_a_fit_grows_with_its_steps_gaussians_and_pixels(unposed: Sc
     assert 1.0 < base < 1000 * (1e-3 + 1e-8 * (50_000 + 600 * 400))
 
 
+def test_blur_costs_its_factor_from_when_it_is_fitted_and_the_search_for_it(unposed: Scene) -> None:
+    def fit_s(**changes: object) -> float:
+        capture = replace(FIT.capture, **changes)  # pyright: ignore[reportArgumentType]
+        return estimate_costs(unposed, ReconstructConfig(fit=replace(FIT, capture=capture))).seconds["fit"]
+
+    sharp, soft, moved = fit_s(), fit_s(lens="on"), fit_s(motion="auto", sub_frames=7)
+    assert 1.4 * sharp < soft < 2 * sharp
+    assert 6 * sharp < moved < 10 * sharp
+    assert fit_s(lens="auto", motion="auto") > moved + soft - sharp
+    assert fit_s(motion="off", sub_frames=20) == sharp
+
+
+def test_motion_takes_the_memory_of_its_sub_frames(unposed: Scene) -> None:
+    moved = ReconstructConfig(fit=replace(FIT, capture=replace(FIT.capture, motion="on")))
+    assert (
+        estimate_costs(unposed, moved).memory_mib > 1.2 * estimate_costs(unposed, ReconstructConfig(fit=FIT)).memory_mib
+    )
+
+
 def test_known_cameras_cost_no_time(unposed: Scene) -> None:
     camera = Camera(torch.eye(4), torch.full((2,), 500.0), torch.tensor([300.0, 200.0]), 600, 400)
     posed = replace(unposed, views=tuple(replace(view, camera=camera) for view in unposed.views))

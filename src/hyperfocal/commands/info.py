@@ -14,7 +14,8 @@ from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct.charts import duration
 from ..reconstruct.folder import RESULT_MARK
-from ..reconstruct.result import read_result
+from ..reconstruct.report_lens import aperture_words, focus_words
+from ..reconstruct.result import Result, read_result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import show_facts, show_next, show_notes
@@ -53,6 +54,7 @@ def _show_result(path: Path, console: Console) -> Mapping[str, object]:
         "cameras": len(result.scene.posed_views),
         "held out": ", ".join(result.held_out) or "none",
         **_gaussian_facts(result.gaussians),
+        **_blur_facts(result),
         "measured on": result.scores.evaluated_on,
         "PSNR": f"{mean.psnr_db:.2f} dB",
         "SSIM": f"{mean.ssim:.4f}",
@@ -68,11 +70,25 @@ def _show_result(path: Path, console: Console) -> Mapping[str, object]:
         "posed": len(result.scene.posed_views),
         "held_out": result.held_out,
         **_gaussian_record(result.gaussians),
+        "lenses": 0 if result.lenses is None else len(result.lenses),
         "evaluated_on": result.scores.evaluated_on,
         "mean": plain_from_score(mean),
         "seconds": result.seconds,
         "notes": result.notes,
     }
+
+
+def _blur_facts(result: Result) -> dict[str, object]:
+    """Return what is known of how the photographs were taken; nothing where they counted as sharp."""
+    lenses, metres = result.lenses or (), result.scene.metres_per_unit
+    facts: dict[str, object] = {}
+    if focused := [lens for lens in lenses if lens.focus_distance is not None]:
+        ends = sorted(focused, key=lambda lens: lens.focus_distance or math.inf)
+        span = dict.fromkeys(focus_words(lens, metres) for lens in (ends[0], ends[-1]))
+        facts["fitted lens"] = f"{aperture_words(ends[0], metres)}, focused at {' to '.join(span)}"
+    if moving := [lens.streak_px.p95 for lens in lenses if lens.moves and lens.streak_px is not None]:
+        facts["fitted motion"] = f"streaks up to {max(moving):.1f} px"
+    return facts
 
 
 def _gaussian_record(gaussians: Gaussians) -> dict[str, object]:

@@ -17,7 +17,8 @@ from ..reconstruct.job import reconstruct as reconstruct_scene
 from ..reconstruct.job import refuse_unsuitable
 from ..reconstruct.listeners import LogKind, open_log
 from ..reconstruct.memory_limit import within_memory
-from ..reconstruct.result import REPORT_FILE, SCENE_FILE, Result
+from ..reconstruct.report_lens import aperture_words
+from ..reconstruct.result import LENS_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import say, show_facts, show_next, show_notes
@@ -114,6 +115,8 @@ def _record(result: Result, out: Path) -> Mapping[str, object]:
         "posed": len(result.scene.posed_views),
         "held_out": result.held_out,
         "gaussians": len(result.gaussians),
+        "lens": None if result.lenses is None else out / LENS_FILE,
+        "sharp": None if result.lenses is None else out / SHARP_FOLDER,
         "evaluated_on": result.scores.evaluated_on,
         "mean": plain_from_score(result.scores.mean()),
         "seconds": result.seconds,
@@ -122,10 +125,22 @@ def _record(result: Result, out: Path) -> Mapping[str, object]:
     }
 
 
+def _soft_facts(result: Result, out: Path) -> Mapping[str, object]:
+    """Return what was found about how the photographs were taken; nothing if nothing was."""
+    if result.lenses is None:
+        return {}
+    metres = result.scene.metres_per_unit
+    apertures = dict.fromkeys(aperture_words(lens, metres) for lens in result.lenses if lens.focus_distance is not None)
+    words = [", ".join(apertures)] if apertures else []
+    words += ["motion"] if any(lens.moves for lens in result.lenses) else []
+    return {"lens": f"{'; '.join(words)}: {out / LENS_FILE}", "in focus": out / SHARP_FOLDER}
+
+
 def _show_result(result: Result, out: Path, console: Console) -> None:
     mean = result.scores.mean()
     seconds = result.seconds or {}
     posed = len(result.scene.posed_views)
+    soft = {} if mean.as_taken_psnr_db is None else {"as taken": f"{mean.as_taken_psnr_db:.2f} dB PSNR, as soft"}
     depth = {} if mean.depth_abs_rel is None else {"depth": f"{mean.depth_abs_rel:.1%} off the depth maps (AbsRel)"}
     show_facts(
         console,
@@ -136,6 +151,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
             "Gaussians": f"{len(result.gaussians):,}",
             "measured on": result.scores.evaluated_on,
             "PSNR": f"{mean.psnr_db:.2f} dB",
+            **soft,
             "SSIM": f"{mean.ssim:.4f}",
             "FLIP": f"{mean.flip:.4f}",
             **depth,
@@ -143,6 +159,7 @@ def _show_result(result: Result, out: Path, console: Console) -> None:
             + ", ".join(f"{name.lower()} {duration(value)}" for name, value in seconds.items()),
             "peak memory": "unknown" if result.peak_memory_mib is None else f"{result.peak_memory_mib / 1024:.2f} GiB",
             "scene": out / SCENE_FILE,
+            **_soft_facts(result, out),
             "report": out / REPORT_FILE,
         },
     )

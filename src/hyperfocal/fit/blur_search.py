@@ -16,7 +16,7 @@ from .capture import CaptureParameters, Units
 from .config import Blur, CaptureConfig
 from .pyramid import PhotographStore
 
-_LONG_SIDE = 240  # pixels of the photographs to try on, or a little more
+LONG_SIDE = 240  # pixels of the photographs to try on, or a little more
 _FOCI = 9
 _DIRECTIONS = 8
 _SHARES = (0.5, 1.0, 2.0, 4.0)  # of the first amount of blur, tried in turns
@@ -24,6 +24,8 @@ _ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a 
 _BEYOND = 0.1
 _NEARER = (0.5, 1.0, 2.0, 4.0)  # than all that is seen, by this part of its range of 1 / z: of photographs out of focus
 _FARTHER = (0.5, 0.1)  # than all that is seen: of its least 1 / z
+
+LENSES_TRIED, MOTIONS_TRIED = _FOCI * len(_SHARES), _DIRECTIONS * len(_SHARES)  # for each photograph
 
 Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 """Of a photograph, with these fields of `CaptureParameters`."""
@@ -147,5 +149,5 @@ def _all(values: CaptureParameters, photographs: PhotographStore) -> Iterable[tu
     names = (("aperture", "focus") if values.has_lens else ()) + (("motion",) if values.has_motion else ())
     fields = values.tensors()
     for i, camera in enumerate(photographs.cameras):
-        small = photographs.photograph(i, max(1, max(camera.width, camera.height) // _LONG_SIDE))
+        small = photographs.photograph(i, max(1, max(camera.width, camera.height) // LONG_SIDE))
         yield small, {name: fields[name][i] for name in names}

@@ -17,7 +17,7 @@ from ..transforms import rigid, rotation_from_quaternion
 from . import bilateral_grid
 from .config import CaptureConfig
 
-_FARTHEST = 1e-3  # focus, in units of the scene's range of 1 / z: beyond is infinity, for all that can be seen
+FARTHEST = 1e-3  # focus, in units of the scene's range of 1 / z: beyond is infinity, for all that can be seen
 
 
 @dataclass(frozen=True)
@@ -223,4 +223,4 @@ def step_(
             for tensors in (values, first, second):
                 tensors[name][together] = tensors[name][photograph].clone()
     if "focus" in gradients:
-        values["focus"][row].clamp_min_(_FARTHEST * units.inverse_range)
+        values["focus"][row].clamp_min_(FARTHEST * units.inverse_range)

@@ -10,6 +10,7 @@ if TYPE_CHECKING:
     from .config import ReconstructConfig as ReconstructConfig
     from .evaluation import evaluate as evaluate
     from .job import reconstruct as reconstruct
+    from .photographed import PhotographedLens as PhotographedLens
     from .result import Result as Result
     from .result import read_result as read_result
     from .result import write_result as write_result
@@ -20,6 +21,7 @@ _HOMES = {
     "ReconstructConfig": "config",
     "evaluate": "evaluation",
     "reconstruct": "job",
+    "PhotographedLens": "photographed",
     "Result": "result",
     "read_result": "result",
     "write_result": "result",

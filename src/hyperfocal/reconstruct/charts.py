@@ -17,13 +17,16 @@ class Series:
     y: list[float]
     label: str
     style: str = "line"
-    """Class in the style sheet: "line" is the strong one, "faint" lies behind it."""
+    """Class in the style sheet: "line" is the strong one, "faint" lies behind it; "dots" are not joined."""
+    spread: list[float | None] | None = None
+    """Of dots: how far each may be off, drawn as a bar above and below; None is not known."""
 
 
 def line_chart(title: str, series: list[Series], *, x_label: str, y_label: str) -> str:
-    """Return an SVG line chart with even ticks; values that are not finite break a line."""
+    """Return an SVG chart of lines or dots with even ticks; values that are not finite break a line."""
     xs = [x for one in series for x in one.x]
     ys = [y for one in series for y in one.y if math.isfinite(y)]
+    ys += [y + sign * (bar or 0) for one in series for y, bar in _bars(one) for sign in (-1, 1)]
     if not xs or not ys:
         return f'<p class="empty">{escape(title)}: nothing was recorded.</p>'
     x_ticks, y_ticks = ticks(0.0, max(xs)), ticks(min(ys), max(ys))
@@ -40,6 +43,13 @@ def line_chart(title: str, series: list[Series], *, x_label: str, y_label: str) 
         parts.append(f'<text class="tick {place}" x="{to_x(tick):.1f}" y="{HEIGHT - 10}">{short(tick)}</text>')
     for one in series:
         points = [(to_x(x), to_y(y)) for x, y in zip(one.x, one.y, strict=True) if math.isfinite(y)]
+        if one.style == "dots":
+            for (x, y), (value, bar) in zip(points, _bars(one), strict=True):
+                ends = "" if bar is None else f"M{x:.1f},{to_y(value - bar):.1f}V{to_y(value + bar):.1f}"
+                parts.append(
+                    f'<path class="whisker" d="{ends}"/><circle class="dots" cx="{x:.1f}" cy="{y:.1f}" r="3.5"/>'
+                )
+            continue
         path = "M" + "L".join(f"{x:.1f},{y:.1f}" for x, y in points)
         if one.style == "line":
             floor = f"L{points[-1][0]:.1f},{HEIGHT - BOTTOM}L{points[0][0]:.1f},{HEIGHT - BOTTOM}Z"
@@ -95,6 +105,12 @@ def duration(seconds: float) -> str:
     if whole < 3600:
         return f"{whole // 60} min {whole % 60:02d} s"
     return f"{whole // 3600} h {whole % 3600 // 60:02d} min"
+
+
+def _bars(one: Series) -> list[tuple[float, float | None]]:
+    """Return (y, how far it may be off) of what is finite."""
+    spread = one.spread or [None] * len(one.y)
+    return [(y, bar) for y, bar in zip(one.y, spread, strict=True) if math.isfinite(y)]
 
 
 def _scale(low: float, high: float, start: float, end: float) -> Callable[[float], float]:

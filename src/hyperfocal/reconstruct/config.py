@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from ..fit.config import Exposure, FitConfig, McmcConfig
+from ..fit.config import Blur, Exposure, FitConfig, McmcConfig
 from ..sfm.config import Capture, SfmConfig
 from .memory import parse_memory
 
@@ -76,6 +76,8 @@ def changed(
     eval_every: int | None = None,
     exposure: Exposure | None = None,
     refine_poses: bool | None = None,
+    lens: Blur | None = None,
+    motion: Blur | None = None,
     no_floaters: bool | None = None,
     sky: bool | None = None,
 ) -> ReconstructConfig:
@@ -93,6 +95,10 @@ def changed(
         fit = replace(fit, capture=replace(fit.capture, exposure=exposure))
     if refine_poses is not None:
         fit = replace(fit, capture=replace(fit.capture, pose=refine_poses))
+    if lens is not None:
+        fit = replace(fit, capture=replace(fit.capture, lens=lens))
+    if motion is not None:
+        fit = replace(fit, capture=replace(fit.capture, motion=motion))
     if no_floaters is not None:
         fit = replace(fit, clear_view=CLEAR_VIEW if no_floaters else 0.0)
     if sky is not None:

@@ -1,5 +1,6 @@
 """What a reconstruction will cost, from a few steps of a tiny fit on this machine."""
 
+import math
 import statistics
 from dataclasses import dataclass
 
@@ -7,6 +8,8 @@ import torch
 
 from ..camera import Camera, reduced_size
 from ..fit import FitConfig, fit
+from ..fit.blur_search import LENSES_TRIED, MOTIONS_TRIED
+from ..fit.blur_search import LONG_SIDE as SEARCHED_LONG_SIDE
 from ..fit.config import McmcConfig
 from ..fit.schedules import shrink_factor
 from ..gaussians import from_points
@@ -20,6 +23,8 @@ SFM_S_PER_PAIR = 0.04  # matching
 SFM_S_PER_PHOTOGRAPH = 0.3  # placing
 MOST_PAIRS_PER_PHOTOGRAPH = 30  # in large sets, where only similar photographs are compared
 POINTS_PER_PHOTOGRAPH = 300  # that structure from motion finds
+LENS_STEP = 1.5  # a step through a lens, of one through a pinhole
+RENDER_SHARE = 1 / 3  # a render without gradients, of a step
 
 SAMPLES = ((10_000, 128), (40_000, 128), (10_000, 320))  # (Gaussians, pixels of a square picture's side)
 WARM_UP, MEASURED = 3, 6  # steps
@@ -71,7 +76,8 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     start = min(known or POINTS_PER_PHOTOGRAPH * len(training), most)
     cost = measure_step()
     seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views), stored, config)}
-    seconds["fit"] = sum(cost.seconds(count, area) for count, area in _course(config.fit, start, most, pixels))
+    seconds["fit"] = _fit_seconds(config.fit, cost, _course(config.fit, start, most, pixels))
+    seconds["fit"] += _search_seconds(config.fit, cost, start, fitted, len(training))
     seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
     return Costs(
         stored_px=stored,
@@ -122,6 +128,27 @@ def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[t
         grown = min(max((share - densify.start) / max(full - densify.start, 1e-9), 0.0), 1.0)
         course.append((round(start * (most / start) ** grown), pixels // shrink_factor(fit_config, share) ** 2))
     return course
+
+
+def _fit_seconds(fit_config: FitConfig, cost: StepCost, course: list[tuple[int, int]]) -> float:
+    """Return the time of all steps. Blur that is fitted only if it is worth it counts as if it were."""
+    capture = fit_config.capture
+    softer = (LENS_STEP if capture.lens != "off" else 1.0) * (capture.sub_frames if capture.motion != "off" else 1)
+    sharp = math.ceil(capture.blur_start * fit_config.steps)
+    times = [cost.seconds(count, area) for count, area in course]
+    return sum(times[:sharp]) + softer * sum(times[sharp:])
+
+
+def _search_seconds(
+    fit_config: FitConfig, cost: StepCost, gaussians: int, size: tuple[int, int], photographs: int
+) -> float:
+    """Return the time in which lens and motion are looked for by trying some, on small photographs."""
+    capture = fit_config.capture
+    shrink = max(1, max(size) // SEARCHED_LONG_SIDE) ** 2
+    render_s = RENDER_SHARE * cost.seconds(gaussians, math.prod(size) // shrink)
+    lens, motion = capture.lens != "off", capture.motion != "off"
+    turns = 1 + (lens and motion)  # the one for which there is less reason is looked for again
+    return photographs * turns * render_s * (LENSES_TRIED * lens + capture.sub_frames * MOTIONS_TRIED * motion)
 
 
 def _sfm_seconds(photographs: int, stored: tuple[int, int], config: ReconstructConfig) -> float:

@@ -1,5 +1,6 @@
 """How close the renders are to the photographs, view by view."""
 
+import math
 from collections import Counter
 from collections.abc import Iterable
 from dataclasses import replace
@@ -12,10 +13,11 @@ from ..gaussians import Gaussians
 from ..progress import Progress, silent
 from ..rendering import Rendering
 from ..scene import Photograph, Scene, View
-from ..shapes import Map
+from ..shapes import Image, Map
 from .looks import rendering_of
 from .result import Result
 from .scores import Table, ViewScore
+from .softly import Softly
 
 
 def evaluate(result: Result, scene: Scene | None = None, *, progress: Progress = silent) -> Table:
@@ -34,24 +36,54 @@ def evaluate(result: Result, scene: Scene | None = None, *, progress: Progress =
         shared = Counter(_file_name(view) for view in result.scene.posed_views)
         views = [_moved(view, scene, alone=shared[_file_name(view)] == 1) for view in views]
     photographs = (load_photograph(view, long_side=result.config.long_side) for view in views)
-    return score(result.gaussians, photographs, len(views), held_out=bool(result.held_out), progress=progress)
+    return score(
+        result.gaussians,
+        photographs,
+        len(views),
+        held_out=bool(result.held_out),
+        softly=Softly.of(result.lenses, result.config.fit),
+        progress=progress,
+    )
 
 
 def score(
-    gaussians: Gaussians, photographs: Iterable[Photograph], count: int, *, held_out: bool, progress: Progress = silent
+    gaussians: Gaussians,
+    photographs: Iterable[Photograph],
+    count: int,
+    *,
+    held_out: bool,
+    softly: Softly | None = None,
+    progress: Progress = silent,
 ) -> Table:
     """Return the scores of Gaussians on `count` photographs, which are taken one at a time.
+
+    Args:
+        gaussians: To render.
+        photographs: To compare with.
+        count: Of the photographs.
+        held_out: Whether the fit has not seen them.
+        softly: Also compares renders that are as soft as the photographs.
+        progress: Told of every view.
 
     Raises:
         NothingUsableError: there are none.
     """
     scores = []
     for i, photograph in enumerate(photographs):
-        scores.append(score_rendering(rendering_of(gaussians, photograph.camera), photograph))
+        found = score_rendering(rendering_of(gaussians, photograph.camera), photograph)
+        soft = None if softly is None else softly.picture(gaussians, photograph)
+        scores.append(found if soft is None else replace(found, as_taken_psnr_db=_psnr_db(soft, photograph)))
         progress("evaluating", i + 1, count)
     if not scores:
         raise NothingUsableError("No photograph has a known camera, so there is nothing to evaluate on.")
     return Table(tuple(scores), held_out, metrics.lpips_obstacle())
+
+
+def _psnr_db(picture: Image, photograph: Photograph) -> float | None:
+    """Return the PSNR of a picture as of `score_rendering`; None of equal pictures."""
+    valid = None if bool(photograph.valid.all()) else photograph.valid
+    found = metrics.psnr(metrics.as_photograph(picture), metrics.as_photograph(photograph.image), valid)
+    return found if math.isfinite(found) else None
 
 
 def score_rendering(rendering: Rendering, photograph: Photograph) -> ViewScore:

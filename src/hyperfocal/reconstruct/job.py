@@ -1,5 +1,6 @@
 """The main job: photographs in, a measured 3D Gaussian scene out."""
 
+import math
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
@@ -7,6 +8,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 
+from ..camera import reduced_size
 from ..data import load_photograph
 from ..data.depth_points import with_points_of_depth
 from ..data.listed import some_of
@@ -20,16 +22,19 @@ from ..priors.xfeat import learned_matcher
 from ..progress import Progress, silent
 from ..scene import Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points, with_scale, with_up
+from .blur_notes import blur_notes
 from .config import ReconstructConfig
 from .evaluation import score
 from .folder import SPARE_BYTES, new_folder, refuse_to_replace
 from .interrupt import noticing_interrupts
 from .listeners import Log, heard
 from .machine import describe_machine, peak_memory_mib
-from .memory_limit import within_memory
+from .memory_limit import largest_size, within_memory
 from .photograph_folder import photograph_folder
+from .photographed import how_photographed
 from .result import Result, write_result
 from .scores import CurvePoint
+from .softly import Softly
 from .unfinished import Start, Unfinished, unfinished
 
 FEWEST = 3  # photographs, as structure from motion needs
@@ -37,6 +42,7 @@ CURVE_POINTS = 200  # as many as a chart can show
 BYTES_PER_GAUSSIAN = 62 * 4  # in scene.ply, at the highest degree of colour
 LOGGED_VIEWS = 4  # of which a log gets pictures
 CHECKPOINT_COPIES = 6  # values and two moments; the old file and the new
+PNG_BYTES = 2  # a pixel, about, of the photographs in focus
 
 
 def reconstruct(
@@ -79,6 +85,8 @@ def reconstruct(
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
+    if (config.fit.capture.lens, config.fit.capture.motion) != ("off", "off"):
+        needed += len(scene.views) * math.prod(reduced_size(largest_size(scene), config.long_side)) * PNG_BYTES
     with (
         unfinished(Path(out), resume=resume, overwrite=overwrite) as work,
         new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder,
@@ -86,7 +94,7 @@ def reconstruct(
         with photograph_folder(config, Path(out)) as kept:
             result = _reconstructed(scene, config, work, kept, log, progress)
         progress("writing the result", 0, 1)
-        write_result(folder, result)
+        write_result(folder, result, progress=progress)
         progress("writing the result", 1, 1)
     return result
 
@@ -137,9 +145,11 @@ def _reconstructed(
         scene = _with_corrected_poses(scene, fitted)
         training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Evaluation"):
+        lenses = how_photographed(fitted, gaussians, scene, long_side=config.long_side, progress=progress)
         views = held_out or training
         judged = (load_photograph(view, long_side=config.long_side) for view in views)
-        scores = score(gaussians, judged, len(views), held_out=bool(held_out), progress=progress)
+        softly = Softly.of(lenses, config.fit)
+        scores = score(gaussians, judged, len(views), held_out=bool(held_out), softly=softly, progress=progress)
     return Result(
         gaussians=gaussians,
         scene=replace(scene, points=seen.points),
@@ -150,7 +160,8 @@ def _reconstructed(
         seconds=seconds,
         peak_memory_mib=peak_memory_mib(),
         machine=describe_machine(),
-        notes=seen.notes,
+        notes=(*seen.notes, *blur_notes(config.fit, fitted.blur_gains, lenses, held_out=bool(held_out))),
+        lenses=lenses,
     )
 
 

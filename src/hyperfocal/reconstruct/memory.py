@@ -25,6 +25,7 @@ UNDISTORTING_BYTES = 80  # a stored pixel: where every pixel comes from, and the
 HELD_BYTES = 13  # a stored pixel, while features are found
 SEARCHING_BYTES = 260  # a searched pixel: the scale space of SIFT at double size
 WORK_BYTES = 270  # a fitted pixel: what is drawn, its gradients, the loss, the renderer's scratch; FLIP takes as much
+SUB_FRAME_BYTES = 400  # a Gaussian, and sub-frame of an exposure beside the first; a bound, not measured
 REPORT_BYTES, SHOWN_BYTES = 150, 64  # a fitted pixel, and once for each photograph that the report shows
 GAUSSIAN_BYTES = {"float32": 4200, "bfloat16": 3350}  # values, gradients, moments, scratch; copies at a checkpoint
 
@@ -49,6 +50,8 @@ class Demand:
     """At most."""
     distorted: bool = False
     """The lenses' distortion is removed."""
+    sub_frames: int = 1
+    """Of an exposure, if motion may be fitted: all are drawn before any gradient."""
 
 
 @dataclass(frozen=True)
@@ -84,13 +87,14 @@ def peak_bytes(demand: Demand, means: Means) -> dict[str, float]:
     kept = PYRAMID * (PHOTOGRAPH_BYTES[means.keeping] + VALID_BYTES)
     kept *= demand.photographs * demand.fitted_px
     gaussians = demand.gaussians * GAUSSIAN_BYTES[means.moments]
+    moving = (demand.sub_frames - 1) * demand.gaussians * SUB_FRAME_BYTES
     searching = max(
         demand.stored_px * DECODING_BYTES, demand.stored_px * HELD_BYTES + demand.searched_px * SEARCHING_BYTES
     )
     stages = {
         "cameras": means.searches * searching if demand.searched_px else 0.0,
         "photographs": kept + decoding,
-        "fit": kept + gaussians + demand.fitted_px * WORK_BYTES,
+        "fit": kept + gaussians + demand.sub_frames * demand.fitted_px * WORK_BYTES + moving,
         "report": gaussians / 2 + decoding + demand.fitted_px * (REPORT_BYTES + means.shown * SHOWN_BYTES),
     }
     base = BASE_BYTES + (SFM_BYTES if demand.searched_px else 0)

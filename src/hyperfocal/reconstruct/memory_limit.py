@@ -39,6 +39,7 @@ def demand_of(scene: Scene, config: ReconstructConfig, stored: tuple[int, int]) 
         fitted_px=_pixels(stored, config.long_side),
         gaussians=config.fit.densify.cap,
         distorted=distorted or not scene.posed_views,  # which structure from motion finds
+        sub_frames=1 if config.fit.capture.motion == "off" else config.fit.capture.sub_frames,
     )
 
 

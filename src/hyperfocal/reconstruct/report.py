@@ -19,6 +19,7 @@ from .charts import Series, duration, line_chart, share_bar
 from .config_file import to_plain
 from .evaluation import score_rendering
 from .looks import rendering_of
+from .report_lens import lens_section
 from .result import Result
 from .scores import Table, ViewScore
 
@@ -64,7 +65,7 @@ def report(result: Result) -> str:
         f'<p class="lead">{_lead(result)}</p></header>\n<main>\n'
         f'<section class="summary">{_wipe(shown)}{_tiles(result)}</section>\n'
         f"{_views(cards, span, result.scene.metres_per_unit)}"
-        f"{_score_table(result.scores)}{_course(result)}{_notes(notes)}{_settings(result)}"
+        f"{_score_table(result.scores)}{lens_section(result)}{_course(result)}{_notes(notes)}{_settings(result)}"
         f"</main>\n<footer>{_footer(result)}</footer>\n</body></html>\n"
     )
 
@@ -229,6 +230,8 @@ def _score_table(table: Table) -> str:
     obstacle = "" if table.lpips_obstacle is None else f" LPIPS is not shown. {escape(table.lpips_obstacle)}"
     measured = any(view.depth_abs_rel is not None for view in table.views)
     depth = " Depth AbsRel: mean relative error against the photographs' depth maps, lower is better." * measured
+    soft = any(view.as_taken_psnr_db is not None for view in table.views)
+    depth += " As taken: PSNR of renders that are as soft as the photographs; the others are sharp." * soft
     caveat = "" if table.held_out else " The fit has seen these photographs, so the scores flatter."
     return (
         f'<h2>Scores</h2><p class="about">On {table.evaluated_on}, both pictures rounded to 8 bits, over valid pixels. '

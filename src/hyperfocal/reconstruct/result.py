@@ -2,7 +2,7 @@
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from .. import __version__
@@ -11,13 +11,17 @@ from ..errors import BadInputError
 from ..export import read_ply, write_ply
 from ..files import read_json_object, write_text
 from ..gaussians import Gaussians
+from ..progress import Progress, silent
 from ..scene import Scene, View
 from .config import ReconstructConfig
 from .config_file import read_config, write_config
 from .folder import RESULT_MARK
+from .lens_file import read_lens_json, write_lens_json
+from .photographed import PhotographedLens
 from .scores import CurvePoint, Table, plain_from_score, score_from_plain
 
 SCENE_FILE, CAMERAS_FILE, CONFIG_FILE, REPORT_FILE = "scene.ply", "cameras.json", "config.yaml", "report.html"
+LENS_FILE, SHARP_FOLDER = "lens.json", "sharp"
 
 
 @dataclass(frozen=True)
@@ -41,6 +45,8 @@ class Result:
     """What it ran on."""
     notes: tuple[str, ...] = ()
     """What was skipped, repaired or assumed, a sentence each."""
+    lenses: tuple[PhotographedLens, ...] | None = None
+    """How each fitted photograph was taken; None where neither a lens nor motion was fitted."""
 
     @property
     def training(self) -> tuple[str, ...]:
@@ -54,14 +60,30 @@ class Result:
         return tuple(view for view in posed if view.name in self.held_out) if self.held_out else posed
 
 
-def write_result(folder: Path, result: Result) -> None:
+def write_result(folder: Path, result: Result, *, progress: Progress = silent) -> None:
     """Write the result's files into an existing folder; `folder.new_folder` makes the whole of it atomic.
+
+    Of soft photographs that includes the photographs in focus (`sharp`), as far as they can still be read.
 
     Raises:
         BadInputError: a file cannot be written.
     """
     from .report import write_report
+    from .sharp import write_sharp
 
+    if result.lenses is not None:
+        capture, metres = result.config.fit.capture, result.scene.metres_per_unit
+        write_lens_json(folder / LENS_FILE, result.lenses, metres_per_unit=metres, sub_frames=capture.sub_frames)
+        missing = write_sharp(
+            folder / SHARP_FOLDER,
+            result.gaussians,
+            result.scene,
+            result.lenses,
+            long_side=result.config.long_side,
+            match_colors=capture.exposure != "off",
+            progress=progress,
+        )
+        result = replace(result, notes=(*result.notes, *missing))
     write_ply(folder / SCENE_FILE, result.gaussians)
     write_cameras_json(folder / CAMERAS_FILE, result.scene)
     write_config(
@@ -112,6 +134,7 @@ def read_result(folder: Path | str) -> Result:
         scores=scores,
         curve=curve,
         notes=notes,
+        lenses=read_lens_json(folder / LENS_FILE),
         **rest,
     )
 

@@ -24,6 +24,9 @@ class ViewScore:
     """Mean of |median depth - the photograph's depth map| / the latter, where both know it; None without a map."""
     depth_known: float | None = None
     """Share of the depth map's known pixels at which the Gaussians have a depth too."""
+    as_taken_psnr_db: float | None = None
+    """PSNR of a render that is as soft as the photograph: through its lens and its shutter; None where neither is known
+    (or pictures are equal)."""
 
 
 @dataclass(frozen=True)
@@ -51,12 +54,14 @@ class Table:
             lpips=_mean_of_known([view.lpips for view in self.views]),
             depth_abs_rel=_mean_of_known([view.depth_abs_rel for view in self.views]),
             depth_known=_mean_of_known([view.depth_known for view in self.views]),
+            as_taken_psnr_db=_mean_of_known([view.as_taken_psnr_db for view in self.views]),
         )
 
     def columns(self) -> dict[str, Callable[[ViewScore], str]]:
         """Return the headings of the scores that any view has, each with how a view's is written."""
         shown = {
             "PSNR dB": ("psnr_db", 2),
+            "As taken dB": ("as_taken_psnr_db", 2),
             "SSIM": ("ssim", 4),
             "FLIP": ("flip", 4),
             "LPIPS": ("lpips", 4),

@@ -10,7 +10,7 @@ from PIL import Image as PillowImage
 from ..camera import Camera
 from ..color import to_uint8
 from ..data.photo_size import reduced_camera
-from ..errors import BadInputError, NothingUsableError
+from ..errors import NothingUsableError
 from ..export.exr import require_openexr, write_depth_exr
 from ..files import write_text
 from ..gaussians import Gaussians
@@ -20,6 +20,7 @@ from ..shapes import Image
 from ..transforms import rotation_from_quaternion
 from .lens_choice import LensChoice, lens_for
 from .looks import displayed, photographed, rendering_of
+from .names import file_names
 from .result import Result
 
 DEPTH_MARK = "depth.json"  # beside the renders: what the numbers in the depth pictures mean
@@ -58,7 +59,7 @@ def write_stills(
     views = result.scene.posed_views
     if not views:
         raise NothingUsableError(f"{result.scene.source} has no cameras to render from.")
-    names = _file_names([view.name for view in views])
+    names = file_names([view.name for view in views])
     cameras = [reduced_camera(view.camera, long_side or result.config.long_side) for view in views if view.camera]
     gaussians, metres = result.gaussians, result.scene.metres_per_unit
     lenses = None if lens is None else lens_for(lens, result, cameras, long_side=long_side)
@@ -104,14 +105,3 @@ def blended_normals(gaussians: Gaussians, camera: Camera) -> tuple[Rendering, Im
     assert rendering.features is not None
     unit = torch.nn.functional.normalize(rendering.features, dim=-1)
     return rendering, torch.where((rendering.alpha >= _OPAQUE).unsqueeze(-1), unit, 0)
-
-
-def _file_names(views: list[str]) -> list[str]:
-    """Return file names without ending for views; two views that differ only in their ending keep it."""
-    for name in views:
-        if Path(name).is_absolute() or ".." in Path(name).parts:
-            raise BadInputError(
-                f"The result names a view {name!r}, which would be written outside the folder of renders."
-            )
-    stems = [Path(name).with_suffix("").as_posix() for name in views]
-    return [stem if stems.count(stem) == 1 else name for stem, name in zip(stems, views, strict=True)]

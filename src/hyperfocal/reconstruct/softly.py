@@ -1,0 +1,87 @@
+"""Renders that are as soft as the photographs that they are compared with.
+
+A photograph that was fitted has a lens and a motion of its own. One that was held out has neither: its focus, one
+number, is looked for on it, with the aperture of the others. Its motion, six numbers, is not.
+"""
+
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+
+import numpy as np
+import torch
+
+from ..fit.config import FitConfig
+from ..gaussians import Gaussians
+from ..losses.photometric import l1_ssim_loss
+from ..scene import Photograph
+from ..shapes import Image
+from .looks import rendering_of
+from .photographed import PhotographedLens, as_taken
+
+_FOCI = 9
+_ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a little beyond, its focus is looked for
+_BEYOND = 0.1
+_HALVINGS = 3  # of the step from one focus to the next, around the best
+
+
+@dataclass(frozen=True)
+class Softly:
+    """How photographs of one scene were taken, as far as it is known."""
+
+    lenses: Mapping[str, PhotographedLens]
+    """By the photographs' names."""
+    usual: PhotographedLens
+    """Of any of them: the aperture is the same for all."""
+    fit: FitConfig
+    """Of the loss by which a focus is chosen, and of sub-frames."""
+
+    @classmethod
+    def of(cls, lenses: tuple[PhotographedLens, ...] | None, fit: FitConfig) -> "Softly | None":
+        """Return how photographs were taken; None if nothing is known."""
+        return cls({lens.name: lens for lens in lenses}, lenses[0], fit) if lenses else None
+
+    def picture(self, gaussians: Gaussians, photograph: Photograph) -> Image | None:
+        """Return the sRGB picture that the camera of a photograph takes; None where nothing is known of its blur."""
+        sub_frames = self.fit.capture.sub_frames
+        if own := self.lenses.get(photograph.name):
+            return as_taken(gaussians, photograph.camera, own, sub_frames=sub_frames)
+        if self.usual.focus_distance is None:
+            return None
+        found = focused(gaussians, photograph, self.usual, ssim_weight=self.fit.ssim_weight)
+        return as_taken(gaussians, photograph.camera, found, sub_frames=sub_frames)
+
+
+def focused(
+    gaussians: Gaussians, photograph: Photograph, usual: PhotographedLens, *, ssim_weight: float
+) -> PhotographedLens:
+    """Return a lens with the aperture of another and the focus, in 1 / z, that explains a photograph best.
+
+    Args:
+        gaussians: What is seen.
+        photograph: To explain.
+        usual: The other.
+        ssim_weight: Of the loss, as in the fit.
+    """
+    threads = torch.get_num_threads()
+
+    def at(inverse: float) -> PhotographedLens:
+        return replace(usual, name=photograph.name, focus_distance=1 / inverse, twist=(0.0,) * 6)
+
+    def loss(inverse: float) -> float:
+        picture = as_taken(gaussians, photograph.camera, at(inverse), sub_frames=1)
+        target = photograph.image
+        return float(l1_ssim_loss(picture, target, ssim_weight=ssim_weight, valid=photograph.valid, threads=threads))
+
+    depth_z = rendering_of(gaussians, photograph.camera).depth_median
+    known = (1 / depth_z[depth_z > 0]).numpy()
+    if not len(known):
+        return replace(usual, name=photograph.name, twist=(0.0,) * 6)  # nothing is seen, so nothing is out of focus
+    low, high = np.quantile(known, _ENDS)
+    step = (1 + 2 * _BEYOND) * float(high - low) / (_FOCI - 1)
+    tried = [float(low) - _BEYOND * float(high - low) + i * step for i in range(_FOCI)]
+    losses = {inverse: loss(inverse) for inverse in tried if inverse > 0}
+    for _ in range(_HALVINGS):
+        step /= 2
+        best = min(losses, key=losses.__getitem__)
+        losses |= {inverse: loss(inverse) for inverse in (best - step, best + step) if inverse > 0}
+    return at(min(losses, key=losses.__getitem__))
