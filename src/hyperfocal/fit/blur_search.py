@@ -25,7 +25,9 @@ _BEYOND = 0.1
 _NEARER = (0.5, 1.0, 2.0, 4.0)  # than all that is seen, by this part of its range of 1 / z: of photographs out of focus
 _FARTHER = (0.5, 0.1)  # than all that is seen: of its least 1 / z
 
-LENSES_TRIED, MOTIONS_TRIED = _FOCI * len(_SHARES), _DIRECTIONS * len(_SHARES)  # for each photograph
+# For each photograph.
+LENSES_TRIED = (_FOCI + len(_NEARER) + len(_FARTHER)) * len(_SHARES)
+MOTIONS_TRIED = _DIRECTIONS * len(_SHARES)
 
 Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 """Of a photograph, with these fields of `CaptureParameters`."""

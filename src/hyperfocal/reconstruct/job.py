@@ -17,6 +17,7 @@ from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_point
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
 from ..fit.pyramid import PhotographStore
+from ..fit.uncertainty import focus_sigma
 from ..native import release_memory
 from ..priors.xfeat import learned_matcher
 from ..progress import Progress, silent
@@ -145,7 +146,12 @@ def _reconstructed(
         scene = _with_corrected_poses(scene, fitted)
         training, held_out = split_views(scene.posed_views, config.eval_every)
     with _timed(seconds, "Evaluation"):
-        lenses = how_photographed(fitted, gaussians, scene, long_side=config.long_side, progress=progress)
+        values, sigmas = fitted.capture.values, None
+        if values.has_lens:
+            sigmas = focus_sigma(gaussians, photographs, values, config.fit.capture, fitted.units)
+        lenses = how_photographed(
+            fitted, gaussians, scene, sigmas=sigmas, long_side=config.long_side, progress=progress
+        )
         views = held_out or training
         judged = (load_photograph(view, long_side=config.long_side) for view in views)
         softly = Softly.of(lenses, config.fit)

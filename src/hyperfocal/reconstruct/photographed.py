@@ -89,6 +89,7 @@ def how_photographed(
     gaussians: Gaussians,
     scene: Scene,
     *,
+    sigmas: Float[Tensor, " v"] | None = None,
     long_side: int | None = None,
     progress: Progress = silent,
 ) -> tuple[PhotographedLens, ...] | None:
@@ -98,6 +99,7 @@ def how_photographed(
         fitted: After its last step.
         gaussians: What it found, for the depth.
         scene: With the cameras of the photographs in the middle of their exposures.
+        sigmas: Of each focus, see `fit.uncertainty.focus_sigma`; None is not known.
         long_side: Of the photographs as fitted, in pixels.
         progress: Told of every photograph.
     """
@@ -130,6 +132,8 @@ def how_photographed(
                 world_to_camera_end=_matrix(rigid_from_twist(0.5 * twist) @ camera.world_to_camera),
                 streak_px=_spread(streaks_px(depth_z, camera, twist)[depth_z > 0]),
                 f_number=_f_number(view, aperture, scene.metres_per_unit),
+                # Of what is focused on nothing an infinite one: not known.
+                focus_sigma=None if sigmas is None or not sigmas[i].isfinite() else float(sigmas[i]),
             )
         )
         progress("measuring blur", i + 1, len(fitted.photographs))
