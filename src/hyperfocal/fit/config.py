@@ -189,9 +189,9 @@ class CaptureConfig:
     in focus at the other end. Half and up to four times it are tried too."""
     streak_px: float = 4.0
     """Length of the first streaks in photographs of full size. Half and up to four times it are tried too."""
-    worth: float = 0.008
+    worth: float = 0.004
     """By how much blur that was found has to lower the loss to be fitted, with auto, as a fraction. Measured when
-    `blur_start` is 0.1: 0.016 to 0.026 on soft captures, at most 0.001 on sharp ones."""
+    `blur_start` is 0.1: 0.009 to 0.026 on soft captures, at most 0.001 on sharp ones."""
     sub_frames: int = 7
     """Moments of an exposure that are rendered, if motion is fitted."""
     aperture_rate: float = 2e-2
