@@ -2,6 +2,7 @@
 
 import json
 import math
+import signal
 from dataclasses import replace
 from pathlib import Path
 
@@ -12,7 +13,7 @@ from PIL import Image
 
 from hyperfocal.camera import Camera
 from hyperfocal.data import load_photograph, read_scene
-from hyperfocal.errors import BadInputError
+from hyperfocal.errors import BadInputError, StoppedError
 from hyperfocal.fit import CaptureConfig, Checkpoint, FitConfig, McmcConfig, fit
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.metrics import psnr
@@ -330,6 +331,24 @@ def test_a_photograph_that_is_gone_is_named(result: tuple[Result, Path], tmp_pat
     write_result(tmp_path, replace(made, scene=gone))
     assert sum("is not among the photographs in focus" in note for note in read_result(tmp_path).notes) == 5
     assert not (tmp_path / "sharp" / "transforms.json").exists()
+
+
+def test_an_interrupted_fit_goes_on_with_its_lens(known: tuple[Scene, Gaussians], tmp_path: Path) -> None:
+    capture = CaptureConfig(lens="auto", motion="auto", sub_frames=2, worth=0.0)
+    fit_config = FitConfig(steps=20, densify=McmcConfig(cap=250), capture=capture)
+    config = ReconstructConfig(checkpoint_every=5, fit=fit_config)
+
+    def stop(stage: str, done: int, total: int) -> None:
+        if stage == "fitting" and done == 10:
+            signal.raise_signal(signal.SIGINT)
+
+    with pytest.raises(StoppedError):
+        reconstruct(known[0], config, out=tmp_path / "out", progress=stop)
+    resumed = reconstruct(known[0], config, out=tmp_path / "out", resume=True)
+    undisturbed = reconstruct(known[0], config)
+    assert resumed.lenses == undisturbed.lenses
+    assert resumed.notes == undisturbed.notes
+    assert any("lens was" in note for note in resumed.notes)
 
 
 def test_auto_leaves_sharp_photographs_alone_and_says_why(known: tuple[Scene, Gaussians], tmp_path: Path) -> None:
