@@ -10,7 +10,7 @@ from ..fit import LearningRates
 from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct import ReconstructConfig, Result, reconstruct
-from ..reconstruct.looks import rendering_of
+from ..reconstruct.looks import displayed, rendering_of
 from ..scene import Photograph, Scene
 from ..shapes import Map
 from .config import BenchConfig
@@ -72,7 +72,7 @@ def judge(
         keep_view(
             folder,
             photograph.name,
-            rendered=rendering.color,
+            rendered=displayed(rendering.color, gaussians),
             truth=photograph.image,
             valid=photograph.valid,
             depth_z=rendering.depth_median,

@@ -109,15 +109,28 @@ def circles_px(
 
 def streaks_px(z: Float[np.ndarray, "h w"], K: Float[np.ndarray, "3 3"], exposure: Exposure) -> Float[np.ndarray, "p"]:
     """Return how far the surface point of each pixel of known depth moves across the picture during an exposure."""
+    return np.linalg.norm(streak_vectors_px(z, K, exposure.twist), axis=0)
+
+
+def streak_vectors_px(
+    z: Float[np.ndarray, "h w"], K: Float[np.ndarray, "3 3"], twist: Float[np.ndarray, "6"]
+) -> Float[np.ndarray, "2 p"]:
+    """Return the way across the picture (right, down) of each pixel of known depth during an exposure.
+
+    Args:
+        z: Camera z, metres; 0 where unknown.
+        K: Pixels.
+        twist: Of the camera from shutter open to closed, as of `Exposure`.
+    """
     rows, columns = np.nonzero(z > 0)
     rays = np.stack((columns + 0.5, rows + 0.5, np.ones(len(rows)))) * z[rows, columns].astype(float)
     points = np.linalg.solve(K, rays)
     ends = []
     for time in (0.0, 1.0):
-        motion = rigid_motion((time - 0.5) * exposure.twist)
+        motion = rigid_motion((time - 0.5) * twist)
         moved = K @ (motion[:3, :3] @ points + motion[:3, 3:])
         ends.append(moved[:2] / moved[2])
-    return np.linalg.norm(ends[1] - ends[0], axis=0)
+    return ends[1] - ends[0]
 
 
 def plan_exposures(
