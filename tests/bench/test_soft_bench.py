@@ -27,7 +27,7 @@ from hyperfocal.bench.soft_headlines import headlines
 from hyperfocal.camera import Camera
 from hyperfocal.color import linear_from_srgb, srgb_from_linear, to_uint8
 from hyperfocal.errors import BadInputError, NothingUsableError
-from hyperfocal.fit import Checkpoint, FitConfig, McmcConfig, blur_search, fit
+from hyperfocal.fit import CaptureConfig, Checkpoint, FitConfig, McmcConfig, blur_search, fit
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.lens import ThinLens
 from hyperfocal.metrics import psnr
@@ -226,12 +226,17 @@ def test_errors_are_those_of_the_blur_whatever_the_unit(
     assert ("camera_max_cm" in seen.figures) == sfm
     assert seen.figures["placed"] == VIEWS
     assert len(seen.training) == 7
-    true = blur_figures(checkpoint_of(seen, larger=1, farther=0, backwards=sfm, longer=1), seen)
+    config = CaptureConfig(lens="on", motion="on", sub_frames=2)
+    end = checkpoint_of(seen, larger=1, farther=0, backwards=sfm, longer=1)
+    true = blur_figures(end, seen.training, seen, config)
+    assert true["two_sigma_cover"] == 1
     for error in ("focus_error", "aperture_error", "streak_error"):
         assert true[error] == pytest.approx(0, abs=2e-4)
     assert true["circle_px"] == pytest.approx(true["circle_true_px"], rel=1e-3)
     assert true["streak_px"] == pytest.approx(true["streak_true_px"], rel=1e-3)
-    wrong = blur_figures(checkpoint_of(seen, larger=0.9, farther=-0.2, backwards=False, longer=1.5), seen)
+    end = checkpoint_of(seen, larger=0.9, farther=-0.2, backwards=False, longer=1.5)
+    wrong = blur_figures(end, seen.training, seen, config)
+    assert 0 <= wrong["two_sigma_cover"] <= 1
     assert wrong["aperture_error"] == pytest.approx(-0.1, abs=1e-4)
     assert wrong["focus_error"] == pytest.approx(0.2, abs=1e-4)
     assert wrong["focus_error_median"] == pytest.approx(0.2, abs=1e-4)

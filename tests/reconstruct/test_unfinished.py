@@ -120,7 +120,7 @@ def test_damaged_files_are_named(scene: Scene, tmp_path: Path) -> None:
 def test_a_failure_after_the_fit_says_that_the_fit_is_kept(
     scene: Scene, undisturbed: bytes, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    def full(*_: object) -> None:
+    def full(*_: object, **__: object) -> None:
         raise BadInputError("No space left.")
 
     monkeypatch.setattr(job, "write_result", full)

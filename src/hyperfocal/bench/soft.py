@@ -100,7 +100,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
     depth_truth = {photograph.name: photograph.depth_z for photograph in shots.held_out}
     figures = judge(end.gaussians(), shots.held_out, folder, {k: z for k, z in depth_truth.items() if z is not None})
     figures |= {"held_out_views": float(len(shots.held_out)), "gaussians": float(end.count), "seconds_fit": end.seconds}
-    return figures | shots.figures | blur_figures(end.checkpoint(), shots)
+    return figures | shots.figures | blur_figures(end.checkpoint(), training, shots, chosen.capture)
 
 
 def _decision(steps: Iterator[Step], config: FitConfig, kind: str) -> dict[str, float]:

@@ -30,8 +30,8 @@ from ..synthetic.softness import Softness
 from ..synthetic.still_life import build_still_life
 from ..transforms import align_similarity, twist_from_rigid
 from .fountain import camera_errors_cm
-from .lens_layers import vectorised_mitsuba
 from .quality import EVAL_EVERY
+from .ray_tracing import vectorised_mitsuba
 
 KINDS = {"defocus": (True, False), "motion": (False, True), "both": (True, True), "sharp": (False, False)}
 """Whether there is a lens, and whether the camera moves."""

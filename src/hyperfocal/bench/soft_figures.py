@@ -6,22 +6,31 @@ import statistics
 import numpy as np
 from jaxtyping import Float
 
-from ..fit import Checkpoint
+from ..fit import CaptureConfig, Checkpoint
+from ..fit.parameters import activate
+from ..fit.pyramid import PhotographStore
+from ..fit.uncertainty import focus_sigma
+from ..scene import Photograph
 from ..synthetic.softness import circles_px, streak_vectors_px
 from .soft_captures import Shots, Truth
 
 _ENDS = (0.05, 0.95)  # of the true 1 / z of all pixels, between which lies the scene's range
 
 
-def blur_figures(checkpoint: Checkpoint, shots: Shots) -> dict[str, float]:
+def blur_figures(
+    checkpoint: Checkpoint, photographs: tuple[Photograph, ...], shots: Shots, config: CaptureConfig
+) -> dict[str, float]:
     """Return the errors of focus, aperture and streaks, and the blur itself, found and true; only of what was fitted.
 
     Errors of focus are |1/z - 1/z_true| over the scene's range of 1 / z, of aperture A / A_true - 1, and of streaks the
     mean length of the difference to the true ones, over theirs; forwards or backwards, as streaks have no direction.
+    `two_sigma_cover` is the share of the photographs whose true focus is within twice what `focus_sigma` says.
 
     Args:
-        checkpoint: The end of a fit of `shots.training`.
+        checkpoint: The end of a fit.
+        photographs: That were fitted.
         shots: With the truth.
+        config: Of the fit.
     """
     names = checkpoint.photographs
     truths, values = [shots.truth[name] for name in names], checkpoint.capture.values
@@ -29,15 +38,19 @@ def blur_figures(checkpoint: Checkpoint, shots: Shots) -> dict[str, float]:
     if values.has_lens:
         aperture = math.exp(float(values.aperture[0])) * shots.metres_per_unit
         inverse_focus = (values.focus[:, 0].double() / shots.metres_per_unit).numpy()
-        figures |= _lens_figures(aperture, inverse_focus, truths)
-        # The 2-sigma cover belongs here, once `fit` says how sure it is: see the note in `headlines` of the bench.
+        store = PhotographStore(photographs, bits="float32")
+        gaussians = activate(checkpoint.gaussians.values, checkpoint.color_space)
+        sigma = focus_sigma(gaussians, store, values, config, checkpoint.units)
+        figures |= _lens_figures(aperture, inverse_focus, (sigma.double() / shots.metres_per_unit).numpy(), truths)
     if values.has_motion:
         twists = values.motion.double().numpy() * np.array([1.0] * 3 + [shots.metres_per_unit] * 3)
         figures |= _motion_figures(twists, truths)
     return figures
 
 
-def _lens_figures(aperture: float, inverse_focus: Float[np.ndarray, "v"], truths: list[Truth]) -> dict[str, float]:
+def _lens_figures(
+    aperture: float, inverse_focus: Float[np.ndarray, "v"], sigma: Float[np.ndarray, "v"], truths: list[Truth]
+) -> dict[str, float]:
     """Return the figures of a lens in metres."""
     figures = {
         "circle_px": _median_circle_px(truths, [(aperture, 1 / x) for x in inverse_focus]),
@@ -51,6 +64,7 @@ def _lens_figures(aperture: float, inverse_focus: Float[np.ndarray, "v"], truths
             "focus_error_median": float(np.median(errors)),
             "focus_error_worst": float(errors.max()),
             "aperture_error": aperture / truths[0].aperture - 1,
+            "two_sigma_cover": float((np.abs(inverse_focus - true_focus) <= 2 * sigma).mean()),
         }
     return figures
 

@@ -36,6 +36,8 @@ def headlines(rows: dict[str, float]) -> dict[str, float]:
                 errors = [_value(rows, f"{s.name}.{own}.{figure}") for s in those]
                 errors = [error and (abs(error[0]), error[1]) for error in errors]
                 found |= _summary(f"{prefix}{'both_' * (kind == 'both')}{figure}", errors, worst=max)
+            covers = [_value(rows, f"{s.name}.{own}.two_sigma_cover") for s in those]
+            found |= _summary(f"{prefix}{'both_' * (kind == 'both')}two_sigma_cover", covers, worst=min)
         sharp = [setting.name for setting in settings if setting.kind == "sharp"]
         losses = [_difference(rows, name, "base", name, "lens") for name in sharp]
         found |= _summary(f"{prefix}sharp_loss_db", losses, worst=max)
