@@ -21,6 +21,11 @@ def srgb_from_linear(linear: Float[Tensor, "*c"]) -> Float[Tensor, "*c"]:
     return torch.where(linear <= 0.0031308, linear * 12.92, 1.055 * bend ** (1 / 2.4) - 0.055)
 
 
+def displayed(color: Float[Tensor, "*c"], color_space: ColorSpace) -> Float[Tensor, "*c"]:
+    """Return colours of a space in sRGB, as photographs and files hold them."""
+    return srgb_from_linear(color) if color_space == "linear" else color
+
+
 def to_uint8(image: Float[Tensor, "*c"]) -> Tensor:
     """Return the nearest 8-bit values of an image in [0, 1], as a photograph file would hold it."""
     return (image.detach().clamp(0, 1) * 255).round().to(torch.uint8)

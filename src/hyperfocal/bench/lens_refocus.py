@@ -13,14 +13,14 @@ from pathlib import Path
 import torch
 
 from ..camera import Camera
-from ..color import ColorSpace, to_uint8
+from ..color import ColorSpace, displayed, to_uint8
 from ..errors import BadInputError, has_package, missing_extra
 from ..files import write_text
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..metrics import psnr
 from ..progress import Progress
-from ..reconstruct.looks import displayed, rendering_of
+from ..reconstruct.looks import rendering_of
 from ..render import render
 from ..render.layers import defocus_layers
 from ..rendering import RenderOptions
@@ -47,14 +47,14 @@ def _splats(gaussians: Gaussians, camera: Camera, lens: ThinLens | None, options
     """Return the sRGB picture of Gaussians through a lens."""
     with torch.no_grad():
         color = render(gaussians, camera, lens=lens, options=options or RenderOptions()).color
-    return displayed(color, gaussians)
+    return displayed(color, gaussians.color_space)
 
 
 def _layers(gaussians: Gaussians, camera: Camera, lens: ThinLens | None) -> Image:
     """Return the sharp picture and its depth through a lens, light spread in linear space."""
     assert lens is not None, "a picture without a lens needs no layers"
     sharp = rendering_of(gaussians, camera)
-    color = displayed(sharp.color, gaussians).clamp(0, 1)
+    color = displayed(sharp.color, gaussians.color_space).clamp(0, 1)
     return defocus_layers(color, sharp.depth_median, lens, camera.focal_px[0]).color
 
 

@@ -17,7 +17,7 @@ import torch
 from jaxtyping import Float
 
 from ..camera import Camera
-from ..color import linear_from_srgb, srgb_from_linear
+from ..color import displayed, linear_from_srgb, srgb_from_linear
 from ..data import load_photograph
 from ..errors import has_package
 from ..gaussians import Gaussians
@@ -25,7 +25,6 @@ from ..lens import ThinLens
 from ..metrics import psnr
 from ..progress import Progress
 from ..reconstruct import reconstruct
-from ..reconstruct.looks import displayed
 from ..render import render
 from ..scene import split_views
 from ..shutter import MotionPath, Shutter
@@ -218,7 +217,7 @@ def _drawn(
     gaussians: Gaussians, camera: Camera, lens: ThinLens | None, shutter: Shutter | None
 ) -> Float[torch.Tensor, "h w 3"]:
     """Return what is shown, in sRGB."""
-    return displayed(render(gaussians, camera, lens=lens, shutter=shutter).color, gaussians).clamp(0, 1)
+    return displayed(render(gaussians, camera, lens=lens, shutter=shutter).color, gaussians.color_space).clamp(0, 1)
 
 
 @lru_cache(maxsize=1)

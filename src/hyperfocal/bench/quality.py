@@ -4,13 +4,14 @@ from collections.abc import Iterable
 from dataclasses import replace
 from pathlib import Path
 
+from ..color import displayed
 from ..data import load_photograph
 from ..errors import BadInputError
 from ..fit import LearningRates
 from ..gaussians import Gaussians
 from ..progress import Progress
 from ..reconstruct import ReconstructConfig, Result, reconstruct
-from ..reconstruct.looks import displayed, rendering_of
+from ..reconstruct.looks import rendering_of
 from ..scene import Photograph, Scene
 from ..shapes import Map
 from .config import BenchConfig
@@ -72,7 +73,7 @@ def judge(
         keep_view(
             folder,
             photograph.name,
-            rendered=displayed(rendering.color, gaussians),
+            rendered=displayed(rendering.color, gaussians.color_space),
             truth=photograph.image,
             valid=photograph.valid,
             depth_z=rendering.depth_median,

@@ -2,7 +2,7 @@
 
 import math
 from collections.abc import Callable, Iterable
-from dataclasses import replace
+from dataclasses import dataclass, replace
 from typing import TypeAlias
 
 import torch
@@ -13,7 +13,7 @@ from ..gaussians import Gaussians
 from ..render import render
 from ..scene import Photograph
 from .capture import CaptureParameters, Units
-from .config import Blur, CaptureConfig
+from .config import CaptureConfig
 from .pyramid import PhotographStore
 
 LONG_SIDE = 240  # pixels of the photographs to try on, or a little more
@@ -33,73 +33,68 @@ Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
 """Of a photograph, with these fields of `CaptureParameters`."""
 
 
-Find: TypeAlias = Callable[
-    [CaptureParameters, PhotographStore, Gaussians, CaptureConfig, Units, Tensor, Loss], CaptureParameters
-]
+@dataclass(frozen=True)
+class Search:
+    """What blur is looked for in."""
+
+    photographs: PhotographStore
+    """To explain."""
+    gaussians: Gaussians
+    """What is known of the scene."""
+    config: CaptureConfig
+    """What is wanted: with auto, what is worth it."""
+    units: Units
+    """Of the scene."""
+    groups: Int[Tensor, " v"]
+    """Of photographs that share an aperture."""
+    loss: Loss
+    """What is compared."""
 
 
 @torch.no_grad()
-def with_blur(
-    values: CaptureParameters,
-    photographs: PhotographStore,
-    gaussians: Gaussians,
-    config: CaptureConfig,
-    units: Units,
-    groups: Int[Tensor, " v"],
-    loss: Loss,
-) -> tuple[CaptureParameters, dict[str, float]]:
+def with_blur(values: CaptureParameters, search: Search) -> tuple[CaptureParameters, dict[str, float]]:
     """Return the parameters with the lens and the motion that are wanted; by how much they lower the loss.
 
     Args:
         values: Of all photographs, without blur.
-        photographs: To explain.
-        gaussians: What is known of the scene.
-        config: What is wanted: with auto, what is worth it.
-        units: Of the scene.
-        groups: Of photographs that share an aperture.
-        loss: What is compared.
+        search: Where and how to look.
     """
-    wanted: dict[str, tuple[Blur, Find]] = {"lens": (config.lens, _with_lens), "motion": (config.motion, _with_motion)}
-    wanted = {name: how for name, how in wanted.items() if how[0] != "off"}
+    config = search.config
+    finders = {"lens": (config.lens, _with_lens), "motion": (config.motion, _with_motion)}
+    wanted = {name: finder for name, finder in finders.items() if finder[0] != "off"}
     gains: dict[str, float] = {}
+    found: dict[str, tuple[float, CaptureParameters]] = {}
     while wanted:
         # The better explanation first, and the other only for what is left: a streak looks a little like a circle.
-        found = {
-            name: find(values, photographs, gaussians, config, units, groups, loss)
-            for name, (_, find) in wanted.items()
-        }
-        before = _total(values, photographs, loss)
-        gained = {name: 1 - _total(other, photographs, loss) / max(before, 1e-12) for name, other in found.items()}
-        best = max(gained, key=gained.__getitem__)
+        if not found:
+            before = max(_total(values, search), 1e-12)
+            for name, (_, find) in wanted.items():
+                candidate = find(values, search)
+                found[name] = (1 - _total(candidate, search) / before, candidate)
+        best = max(found, key=lambda name: found[name][0])
+        gains[best], candidate = found.pop(best)
         mode, _ = wanted.pop(best)
-        gains[best] = gained[best]
-        if mode == "on" or gained[best] >= config.worth:
-            values = found[best]
+        if mode == "on" or gains[best] >= config.worth:
+            values = candidate
+            found.clear()  # it was found without this one
     return values, gains
 
 
-def _total(values: CaptureParameters, photographs: PhotographStore, loss: Loss) -> float:
-    return sum(loss(photograph, row) for photograph, row in _all(values, photographs))
+def _total(values: CaptureParameters, search: Search) -> float:
+    return sum(search.loss(photograph, row) for photograph, row in _all(values, search.photographs))
 
 
-def _with_lens(
-    values: CaptureParameters,
-    photographs: PhotographStore,
-    gaussians: Gaussians,
-    config: CaptureConfig,
-    units: Units,
-    groups: Int[Tensor, " v"],
-    loss: Loss,
-) -> CaptureParameters:
+def _with_lens(values: CaptureParameters, search: Search) -> CaptureParameters:
     """Return the parameters with an aperture for each group, and with the focus of each photograph."""
-    usual = config.circle_px / (units.focal_px * units.inverse_range)
-    least = torch.full((len(photographs), len(_SHARES)), math.inf)
+    groups, units = search.groups, search.units
+    usual = search.config.circle_px / (units.focal_px * units.inverse_range)
+    least = torch.full((len(search.photographs), len(_SHARES)), math.inf)
     foci = torch.zeros_like(least)
-    for i, (photograph, row) in enumerate(_all(values, photographs)):
-        for focus in _foci(gaussians, photograph, units):
+    for i, (photograph, row) in enumerate(_all(values, search.photographs)):
+        for focus in _foci(search.gaussians, photograph, units):
             for j, share in enumerate(_SHARES):
                 aperture = torch.tensor([math.log(share * usual)])
-                found = loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
+                found = search.loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
     # By the product of losses: one photograph that nothing explains well does not decide for all.
@@ -120,20 +115,12 @@ def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[T
     return torch.cat((within, high + extent * torch.tensor(_NEARER), low * torch.tensor(_FARTHER)))
 
 
-def _with_motion(
-    values: CaptureParameters,
-    photographs: PhotographStore,
-    gaussians: Gaussians,
-    config: CaptureConfig,
-    units: Units,
-    groups: Int[Tensor, " v"],
-    loss: Loss,
-) -> CaptureParameters:
+def _with_motion(values: CaptureParameters, search: Search) -> CaptureParameters:
     """Return the parameters with the turn of the camera that explains each photograph best, of some."""
     motion = values.motion.clone()
-    for i, (photograph, row) in enumerate(_all(values, photographs)):
-        tried = _turns(config.streak_px / units.focal_px)
-        motion[i] = min(tried, key=lambda turn: loss(photograph, row | {"motion": turn}))
+    for i, (photograph, row) in enumerate(_all(values, search.photographs)):
+        tried = _turns(search.config.streak_px / search.units.focal_px)
+        motion[i] = min(tried, key=lambda turn: search.loss(photograph, row | {"motion": turn}))
     return replace(values, motion=motion)
 
 
@@ -148,8 +135,7 @@ def _turns(usual: float) -> Iterable[Float[Tensor, "6"]]:
 
 def _all(values: CaptureParameters, photographs: PhotographStore) -> Iterable[tuple[Photograph, dict[str, Tensor]]]:
     """Yield each photograph, small, with what is known of its blur."""
-    names = (("aperture", "focus") if values.has_lens else ()) + (("motion",) if values.has_motion else ())
-    fields = values.tensors()
+    names = values.blur_names
     for i, camera in enumerate(photographs.cameras):
         small = photographs.photograph(i, max(1, max(camera.width, camera.height) // LONG_SIDE))
-        yield small, {name: fields[name][i] for name in names}
+        yield small, values.row(i, names)

@@ -1,6 +1,6 @@
 """What is fitted for each photograph beside the Gaussians: colours, a correction of its pose, its lens and motion."""
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, fields, replace
 
 import torch
@@ -39,6 +39,15 @@ class CaptureParameters:
 
     def __len__(self) -> int:
         return len(self.pose)
+
+    def row(self, photograph: int, names: Iterable[str]) -> dict[str, Tensor]:
+        """Return some fields of one photograph, by name."""
+        return {name: getattr(self, name)[photograph] for name in names}
+
+    @property
+    def blur_names(self) -> tuple[str, ...]:
+        """The fields about blur that was found."""
+        return (("aperture", "focus") if self.has_lens else ()) + (("motion",) if self.has_motion else ())
 
     @property
     def has_lens(self) -> bool:
@@ -110,8 +119,7 @@ def grid_nodes(config: CaptureConfig) -> tuple[int, int, int]:
 def fitted(config: CaptureConfig, values: CaptureParameters) -> tuple[str, ...]:
     """Return the fields of `CaptureParameters` that are fitted: blur only from when it was found on."""
     names = {"off": (), "affine": ("exposure",), "grid": ("grid",)}[config.exposure]
-    names += ("pose",) if config.pose else ()
-    return names + (("aperture", "focus") if values.has_lens else ()) + (("motion",) if values.has_motion else ())
+    return names + (("pose",) if config.pose else ()) + values.blur_names
 
 
 def lens_of(row: dict[str, Tensor]) -> ThinLens | None:

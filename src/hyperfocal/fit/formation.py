@@ -5,13 +5,17 @@ from dataclasses import replace
 from jaxtyping import Float
 from torch import Tensor
 
-from ..color import srgb_from_linear
+from ..color import displayed
 from ..gaussians import Gaussians
 from ..render import render
-from ..rendering import Rendering, RenderOptions
+from ..rendering import OpacityLaw, Rendering, RenderOptions
 from ..scene import Photograph
 from .capture import as_photographed, corrected_camera, lens_of, shutter_of
 from .config import CaptureConfig
+
+LAW: OpacityLaw = "optical_depth"
+"""By which lenses are fitted, and what they found is looked through: smooth, and a quarter of the cost of `light_kept`.
+Apertures are found with it to a few percent."""
 
 
 def photographed(
@@ -40,8 +44,6 @@ def photographed(
         lens=lens_of(row),
         shutter=shutter_of(row, config),
         background=background,
-        # This law is smooth, and costs a quarter of `light_kept`; apertures are found with it to a few percent.
-        options=replace(options, opacity_law="optical_depth"),
+        options=replace(options, opacity_law=LAW),
     )
-    color = srgb_from_linear(rendering.color) if gaussians.color_space == "linear" else rendering.color
-    return replace(rendering, color=as_photographed(color, row))
+    return replace(rendering, color=as_photographed(displayed(rendering.color, gaussians.color_space), row))

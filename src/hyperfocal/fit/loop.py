@@ -24,7 +24,7 @@ from .densify import Densifier, Observation, densifier_for
 from .extent import inverse_depths, scene_extent
 from .formation import photographed
 from .objective import loss_terms, photometric_loss
-from .parameters import Parameters, activate, parameters_from_gaussians, trainable
+from .parameters import Parameters, Trainable, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
 from .sky import Sky, sky_of, without_size_of
 from .threads import torch_on_one_thread
@@ -215,8 +215,7 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
         if index == math.ceil(config.capture.blur_start * steps):
-            found = _with_blur(photographs, replace(start, gaussians=state, capture=captured), run)
-            captured, gains = found.capture, found.blur_gains
+            captured, gains = _blurred(photographs, state, captured, run)
         means_rate = run.units.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
@@ -249,19 +248,21 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         )
 
 
-def _with_blur(photographs: PhotographStore, now: Checkpoint, run: _Run) -> Checkpoint:
-    """Return the state with the lens and the motion that explain the photographs, as far as they are wanted."""
+def _blurred(
+    photographs: PhotographStore, state: Trainable, captured: capture.TrainableCapture, run: _Run
+) -> tuple[capture.TrainableCapture, dict[str, float]]:
+    """Return the parameters of the photographs with the lens and motion that explain them; by how much they do."""
+    config = run.config.capture
     with torch_on_one_thread() as threads:
-        gaussians = activate(now.gaussians.values, run.color_space, threads)
+        gaussians = activate(state.values, run.color_space, threads)
 
         def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
-            seen = photographed(gaussians, photograph, row, run.config.capture, RenderOptions(threads=threads))
+            seen = photographed(gaussians, photograph, row, config, RenderOptions(threads=threads))
             return float(photometric_loss(seen, photograph, run.config, threads))
 
-        found, gains = blur_search.with_blur(
-            now.capture.values, photographs, gaussians, run.config.capture, run.units, now.capture.groups, loss
-        )
-    return replace(now, capture=replace(now.capture, values=found), blur_gains=gains)
+        search = blur_search.Search(photographs, gaussians, config, run.units, captured.groups, loss)
+        found, gains = blur_search.with_blur(captured.values, search)
+    return replace(captured, values=found), gains
 
 
 @dataclass
@@ -314,7 +315,7 @@ def _differentiate(
     config, share = run.config, index / run.config.steps
     leaves = {name: tensor.detach().requires_grad_() for name, tensor in values.tensors().items()}
     fitted = capture.fitted(config.capture, captured.values)
-    row = {name: captured.values.tensors()[name][which].clone().requires_grad_() for name in fitted}
+    row = {name: value.clone().requires_grad_() for name, value in captured.values.row(which, fitted).items()}
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
     clear_z = run.clear_depths[which]

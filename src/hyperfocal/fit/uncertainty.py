@@ -34,7 +34,7 @@ def focus_sigma(
     The sandwich of least squares with clustered errors (White 1980; Liang and Zeger 1986): with J the derivative of the
     picture by the focus and r what the picture lacks, each block b of pixels pulls by g_b = sum J r, all of them
     together hold by H = sum J^2, and the variance is sum g_b^2 / H^2. Then times `_SHARED`^2, which was calibrated.
-    Infinite where the focus makes no difference to the picture.
+    Not a number where the focus makes no difference to the picture.
 
     Args:
         gaussians: What was found of the scene.
@@ -49,8 +49,8 @@ def focus_sigma(
     """
     if not values.has_lens:
         raise ValueError("There is no lens whose focus could be off: fit one first (`CaptureConfig.lens`).")
-    names, fields = fitted(config, values), values.tensors()
-    rows = [{name: fields[name][i] for name in names} for i in range(len(photographs))]
+    names = fitted(config, values)
+    rows = [values.row(i, names) for i in range(len(photographs))]
     options, step = RenderOptions(threads=threads), _STEP * units.inverse_range
     return torch.stack(
         [_sigma(gaussians, p, row, config, options, step) for p, row in zip(photographs, rows, strict=True)]

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..camera import Camera, stack
-from ..color import to_uint8
+from ..color import displayed, to_uint8
 from ..data.photo_size import reduced_camera
 from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
@@ -36,7 +36,7 @@ from ..paths import (
 from ..progress import Progress, silent
 from ..scene import Scene
 from ..shapes import Image, Map
-from .looks import displayed, photographed, rendering_of
+from .looks import photographed, rendering_of
 from .pictures import DepthRange, depth_picture
 
 FRAMES_MARK = "path.json"  # a folder of frames has one: the camera of every frame
@@ -180,7 +180,7 @@ def _each_frame(
         else:
             assert sharp is not None
             color = sharp.color
-        yield displayed(color, gaussians), sharp.depth_median if depth and sharp is not None else None
+        yield displayed(color, gaussians.color_space), sharp.depth_median if depth and sharp is not None else None
         progress("rendering", i + 1, count)
 
 

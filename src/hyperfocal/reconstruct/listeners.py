@@ -15,7 +15,7 @@ from typing import Any, Literal, Protocol, TypeAlias, runtime_checkable
 
 import torch
 
-from ..color import to_uint8
+from ..color import displayed, to_uint8
 from ..errors import BadInputError, missing_extra
 from ..fit import Step
 from ..gaussians import Gaussians
@@ -23,7 +23,7 @@ from ..metrics import psnr
 from ..scene import Photograph
 from ..sh import color_from_dc
 from ..shapes import Image
-from .looks import displayed, rendering_of
+from .looks import rendering_of
 from .pictures import depth_picture, depth_range
 
 LogKind: TypeAlias = Literal[
@@ -84,7 +84,7 @@ def _look(step: Step, log: Log, views: Sequence[Photograph]) -> None:
     log.gaussians(taken, gaussians)
     for view in views:
         rendering = rendering_of(gaussians, view.camera)
-        shown = displayed(rendering.color, gaussians)
+        shown = displayed(rendering.color, gaussians.color_space)
         valid = None if bool(view.valid.all()) else view.valid
         log.numbers(taken, {f"psnr_db/{view.name}": psnr(shown.clamp(0, 1), view.image, valid)})
         log.picture(taken, f"{view.name}/render", torch.cat((view.image, shown), dim=1))
@@ -173,7 +173,7 @@ class _Rerun:
         self._stream.log(f"views/{name}", self._rerun.Image(to_uint8(picture).numpy()))
 
     def gaussians(self, step: int, gaussians: Gaussians) -> None:
-        colors = to_uint8(displayed(color_from_dc(gaussians.sh[:, 0]).clamp(0, 1), gaussians))
+        colors = to_uint8(displayed(color_from_dc(gaussians.sh[:, 0]).clamp(0, 1), gaussians.color_space))
         radii = gaussians.scales.amax(1).numpy()
         points = self._rerun.Points3D(gaussians.means.numpy(), colors=colors.numpy(), radii=radii)
         self._stream.set_time("step", sequence=step)

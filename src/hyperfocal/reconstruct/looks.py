@@ -1,11 +1,10 @@
-"""What finished Gaussians look like: renderings without gradients, and their colours as files hold them."""
+"""What finished Gaussians look like: renderings without gradients."""
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
 from ..camera import Camera
-from ..color import srgb_from_linear
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..render import render
@@ -25,8 +24,3 @@ def photographed(gaussians: Gaussians, camera: Camera, lens: ThinLens) -> Float[
     """Return the colours that a camera sees through a lens. What else is known of a picture, the pinhole tells."""
     with torch.no_grad():
         return render(gaussians, camera, lens=lens, options=_BLURRED).color
-
-
-def displayed(color: Float[Tensor, "*n 3"], gaussians: Gaussians) -> Float[Tensor, "*n 3"]:
-    """Return rendered colours of Gaussians in sRGB, as files hold them."""
-    return srgb_from_linear(color) if gaussians.color_space == "linear" else color

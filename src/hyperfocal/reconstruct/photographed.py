@@ -10,10 +10,12 @@ from jaxtyping import Float
 from torch import Tensor
 
 from ..camera import Camera, pixel_centers
+from ..color import displayed
 from ..data.photo_size import photo_size, reduced_camera
 from ..exif_lens import known_lens
 from ..fit import Checkpoint
 from ..fit.capture import FARTHEST
+from ..fit.formation import LAW
 from ..gaussians import Gaussians
 from ..lens import ThinLens
 from ..progress import Progress, silent
@@ -23,12 +25,11 @@ from ..scene import Scene, View
 from ..shapes import Image, Map
 from ..shutter import MotionPath, Shutter
 from ..transforms import apply_rigid, rigid_from_twist
-from .looks import displayed, rendering_of
+from .looks import rendering_of
 
 Matrix: TypeAlias = tuple[tuple[float, ...], ...]
 
-# Lenses are fitted with this law, so they are looked through with it.
-_AS_FITTED = RenderOptions(opacity_law="optical_depth")
+_AS_FITTED = RenderOptions(opacity_law=LAW)
 
 
 @dataclass(frozen=True)
@@ -132,7 +133,7 @@ def how_photographed(
                 world_to_camera_end=_matrix(rigid_from_twist(0.5 * twist) @ camera.world_to_camera),
                 streak_px=_spread(streaks_px(depth_z, camera, twist)[depth_z > 0]),
                 f_number=_f_number(view, aperture, scene.metres_per_unit),
-                # Of what is focused on nothing an infinite one: not known.
+                # Where the focus makes no difference there is no number.
                 focus_sigma=None if sigmas is None or not sigmas[i].isfinite() else float(sigmas[i]),
             )
         )
@@ -144,7 +145,7 @@ def as_taken(gaussians: Gaussians, camera: Camera, how: PhotographedLens, *, sub
     """Return the sRGB picture of Gaussians through the lens and the shutter of a photograph."""
     with torch.no_grad():
         rendering = render(gaussians, camera, lens=how.lens(), shutter=how.shutter(sub_frames), options=_AS_FITTED)
-    return displayed(rendering.color, gaussians)
+    return displayed(rendering.color, gaussians.color_space)
 
 
 def signed_circles_px(depth_z: Map, camera: Camera, aperture_diameter: float, focus_distance: float | None) -> Map:

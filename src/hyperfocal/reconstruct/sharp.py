@@ -23,7 +23,7 @@ from jaxtyping import Float
 from PIL import Image as PillowImage
 
 from ..camera import Camera
-from ..color import to_uint8
+from ..color import displayed, to_uint8
 from ..data import load_photograph
 from ..data.cameras_json import write_cameras_json
 from ..errors import HyperfocalError
@@ -34,7 +34,7 @@ from ..scene import Photograph, Scene, View
 from ..sh import color_from_dc
 from ..shapes import Image, Map
 from ..transforms import invert_rigid
-from .looks import displayed, rendering_of
+from .looks import rendering_of
 from .names import file_names
 from .photographed import PhotographedLens, signed_circles_px, streaks_px
 
@@ -101,7 +101,7 @@ def in_focus(
     """Return a photograph in sRGB with what is blurred in it replaced by a render."""
     rendering = rendering_of(gaussians, photograph.camera)
     weight = sharp_weight(rendering.depth_median, photograph.camera, how) * photograph.valid
-    render = displayed(rendering.color, gaussians).clamp(0, 1)
+    render = displayed(rendering.color, gaussians.color_space).clamp(0, 1)
     if match_colors:
         render = _in_the_colors(render, photograph.image, weight)
     share = weight.unsqueeze(-1)
@@ -186,7 +186,7 @@ def _points(gaussians: Gaussians) -> bytes:
     """Return a PLY of the centres of the most opaque Gaussians, coloured as seen from everywhere."""
     order = gaussians.opacities.argsort(descending=True)[:MOST_POINTS]
     order = order[gaussians.opacities[order] >= _OPAQUE]
-    colors = to_uint8(displayed(color_from_dc(gaussians.sh[order, 0]).clamp(0, 1), gaussians)).numpy()
+    colors = to_uint8(displayed(color_from_dc(gaussians.sh[order, 0]).clamp(0, 1), gaussians.color_space)).numpy()
     kinds = [(axis, "<f4") for axis in "xyz"] + [(name, "u1") for name in ("red", "green", "blue")]
     rows = np.empty(len(order), dtype=kinds)
     for i, axis in enumerate("xyz"):
