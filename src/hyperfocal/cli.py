@@ -100,7 +100,7 @@ class Reconstruct(Talk):
 
 @dataclass(frozen=True)
 class Demo(Talk):
-    """Reconstruct the photographs that come with hyperfocal, in less than two minutes on two cores."""
+    """Reconstruct the soft photographs that come with hyperfocal, with and without their lens; takes minutes."""
 
     out: Path = Path("hyperfocal_demo")
     """Folder for the result."""
@@ -266,9 +266,9 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 progress=progress,
             )
         case Demo():
-            from .commands.reconstruct import demo
+            from .commands.demo import show_demo
 
-            return demo(
+            return show_demo(
                 arguments.out,
                 quick=arguments.quick,
                 overwrite=arguments.overwrite,

@@ -234,8 +234,10 @@ def test_the_focus_of_a_held_out_photograph_is_found_on_it(known: tuple[Scene, G
     photograph = load_photograph(scene.views[0])
     true = replace(STILL, aperture_diameter=APERTURE, focus_distance=FOCUS)
     soft = replace(photograph, image=as_taken(gaussians, photograph.camera, true, sub_frames=1).clamp(0, 1))
-    found = focused(gaussians, soft, replace(true, focus_distance=4.5), ssim_weight=0.2)
+    wider = replace(true, aperture_diameter=3 * APERTURE)
+    found = focused(gaussians, soft, (wider, replace(true, focus_distance=4.5)), ssim_weight=0.2)
     assert found.focus_distance is not None
+    assert found.aperture_diameter == APERTURE
     assert 1 / found.focus_distance == pytest.approx(1 / FOCUS, abs=0.01)
     again = as_taken(gaussians, photograph.camera, found, sub_frames=1).clamp(0, 1)
     assert psnr(again, soft.image) > psnr(photograph.image, soft.image) + 10

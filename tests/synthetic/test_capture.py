@@ -21,7 +21,6 @@ from hyperfocal.synthetic.still_life import StillLife, build_still_life
 
 ROOT = Path(__file__).parents[2]
 CAPTURE = ROOT / "captures" / "still_life"
-DEMO = ROOT / "src" / "hyperfocal" / "demo" / "photographs"
 SIZE = (96, 72)  # pixels
 K = intrinsics(*SIZE, 35.0)
 POSE = look_at(np.array([0.3, -1.1, 0.6]), np.array([0.0, 0.05, 0.1]), roll=0.2)
@@ -253,13 +252,3 @@ def test_the_depth_in_the_repository_is_that_of_the_cameras() -> None:
         height = ((rays * z[..., None]) @ to_world[:3, :3].T + to_world[:3, 3])[-8:, :, 2]
         on_table = np.abs(height) < 0.003  # metres; a chart of 2 mm lies on it
         assert on_table.mean() > 0.8
-
-
-def test_the_demo_photographs_are_small_and_say_their_focal_length() -> None:
-    photographs = sorted(DEMO.glob("*.jpg"))
-    assert 16 <= len(photographs) <= 20
-    assert sum(p.stat().st_size for p in photographs) < 3 * 2**20
-    for photograph in photographs:
-        with Image.open(photograph) as image:
-            assert image.size == (480, 320)
-            assert image.getexif().get_ifd(0x8769)[0xA405] == 35

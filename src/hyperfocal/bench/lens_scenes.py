@@ -2,7 +2,6 @@
 
 from dataclasses import dataclass, replace
 from functools import cache
-from importlib import resources
 from pathlib import Path
 
 import torch
@@ -21,6 +20,7 @@ from ..reconstruct.result import Result
 from ..sh import dc_from_color
 from .random_scene import random_scene
 
+SHIPPED_PHOTOGRAPHS = Path("captures/photographs")
 SHEET_PX = 128
 SHEET_SPACING_PX = 3.0
 FOCI = {"near": 0.1, "middle": 0.5, "far": 0.9}  # shares of the pixels that are nearer than the focus
@@ -80,15 +80,19 @@ def flat_random_scene(count: int, width: int, height: int, circle_px: float) -> 
 
 @cache
 def trained(data: Path | None, progress: Progress) -> Result:
-    """Return the result in a folder, or a quick fit of the photographs that come with the package.
+    """Return the result in a folder, or a quick fit of the photographs that come with a checkout.
 
     Raises:
-        BadInputError: the folder is no result.
+        BadInputError: the folder is no result, or this is no checkout.
     """
     if data is not None:
         return read_result(data)
-    with resources.as_file(resources.files("hyperfocal").joinpath("demo", "photographs")) as photographs:
-        return reconstruct(read_scene(photographs), DEMO_QUICK, progress=progress)
+    if not SHIPPED_PHOTOGRAPHS.is_dir():
+        raise BadInputError(
+            f"There is no folder {SHIPPED_PHOTOGRAPHS} here to train a scene on. Run the bench in a checkout, or name "
+            "a result of your own with --data."
+        )
+    return reconstruct(read_scene(SHIPPED_PHOTOGRAPHS), DEMO_QUICK, progress=progress)
 
 
 def shot_of(result: Result, view: int, focus: str, circle_px: float) -> Shot:

@@ -1,8 +1,7 @@
-"""`hyperfocal reconstruct` and `hyperfocal demo`."""
+"""`hyperfocal reconstruct`."""
 
 from collections.abc import Mapping
 from contextlib import nullcontext
-from importlib import resources
 from pathlib import Path
 
 from rich.console import Console
@@ -10,7 +9,7 @@ from rich.console import Console
 from ..data import SceneKind, read_scene
 from ..progress import Progress
 from ..reconstruct.charts import duration
-from ..reconstruct.config import DEMO, DEMO_QUICK, ReconstructConfig
+from ..reconstruct.config import ReconstructConfig
 from ..reconstruct.estimate import estimate_costs
 from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
@@ -53,21 +52,9 @@ def reconstruct(
         result = reconstruct_scene(
             scene, config, out=out, overwrite=overwrite, resume=resume, log=listener, progress=progress
         )
-    _show_result(result, out, console)
+    show_result(result, out, console)
     show_next(console, f"hyperfocal render {out}")
-    return _record(result, out)
-
-
-def demo(out: Path, *, quick: bool, overwrite: bool, console: Console, progress: Progress) -> Mapping[str, object]:
-    """Reconstruct the photographs that come with the package, from pixels alone, and measure on held-out ones."""
-    with resources.as_file(resources.files("hyperfocal").joinpath("demo", "photographs")) as photographs:
-        scene = read_scene(photographs, progress=progress)
-        result = reconstruct_scene(
-            scene, DEMO_QUICK if quick else DEMO, out=out, overwrite=overwrite, progress=progress
-        )
-    _show_result(result, out, console)
-    show_next(console, "hyperfocal reconstruct YOUR_PHOTOGRAPHS --eval")
-    return _record(result, out)
+    return record_of(result, out)
 
 
 def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Mapping[str, object]:
@@ -107,7 +94,8 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
     }
 
 
-def _record(result: Result, out: Path) -> Mapping[str, object]:
+def record_of(result: Result, out: Path) -> Mapping[str, object]:
+    """Return what `--json` tells of a result."""
     return {
         "out": out,
         "format": result.scene.format,
@@ -136,7 +124,8 @@ def _soft_facts(result: Result, out: Path) -> Mapping[str, object]:
     return {"lens": f"{'; '.join(words)}: {out / LENS_FILE}", "in focus": out / SHARP_FOLDER}
 
 
-def _show_result(result: Result, out: Path, console: Console) -> None:
+def show_result(result: Result, out: Path, console: Console) -> None:
+    """Print what came out."""
     mean = result.scores.mean()
     seconds = result.seconds or {}
     posed = len(result.scene.posed_views)

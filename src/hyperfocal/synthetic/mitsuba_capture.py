@@ -41,6 +41,7 @@ class CaptureFiles:
     linear: bool = False  # also linear/NAME.npz, float32 `linear` [h, w, 3]
     depth: Literal["png16", "npz", "none"] = "png16"  # npz holds float32 `z` [h, w], metres
     cameras: bool = True
+    subject_distance: bool = True  # in the EXIF of JPEG photographs with a lens
 
 
 def render_capture(
@@ -160,7 +161,8 @@ def _write_photograph(
         details[EXIF_FOCAL_LENGTH], details[EXIF_FOCAL_LENGTH_35MM] = focal_length_35mm, round(focal_length_35mm)
         if lens:
             details[EXIF_F_NUMBER] = focal_length_35mm / 2000 / lens.aperture_radius
-            details[EXIF_SUBJECT_DISTANCE] = lens.focus_distance
+            if files.subject_distance:
+                details[EXIF_SUBJECT_DISTANCE] = lens.focus_distance
         Image.fromarray(eight).save(buffer, "JPEG", quality=files.jpeg_quality, subsampling=0, optimize=True, exif=exif)
         name = f"{stem}.jpg"
     elif files.photographs == "png8":
