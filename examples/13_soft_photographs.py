@@ -25,7 +25,7 @@ for view, focus in zip(sharp.posed_views, foci, strict=True):
     views.append(replace(view, image=soft, camera=small.camera, distortion=None))
 scene = replace(sharp, views=tuple(views))
 # Later than usual, as there are few steps: a lens is found by what the scene looks like by then.
-capture = CaptureConfig(lens="on", blur_start=0.4)
+capture = CaptureConfig(lens="on", blur_start=0.4, blur_check=0.4)
 start, densify = InitialConfig(opacity=0.5, depth_points=6_000), McmcConfig(cap=7_000)
 config = hf.FitConfig(steps=300, sh_degree=0, resolution=((0.0, 1),), initial=start, densify=densify, capture=capture)
 result = hf.reconstruct(scene, hf.ReconstructConfig(fit=config))

@@ -12,6 +12,7 @@ from hyperfocal.bench.quality import STANDSTILL
 from hyperfocal.camera import Camera, project
 from hyperfocal.fit import CaptureConfig, McmcConfig, fit
 from hyperfocal.fit.capture import CaptureParameters, Units, as_captured, fitted, lens_of, shutter_of
+from hyperfocal.fit.config import Blur
 from hyperfocal.fit.pyramid import PhotographStore
 from hyperfocal.fit.uncertainty import focus_sigma
 from hyperfocal.lens import ThinLens
@@ -68,15 +69,22 @@ def test_the_pinhole_and_the_still_frame_are_the_start() -> None:
 @pytest.mark.parametrize("lens", [True, False], ids=["soft", "sharp"])
 @pytest.mark.parametrize("motion", [True, False], ids=["moved", "still"])
 def test_auto_fits_the_blur_that_there_is(lens: bool, motion: bool) -> None:
-    capture = CaptureConfig(lens="auto", motion="auto", blur_start=0.0, circle_px=3.0, streak_px=3.0)
-    checkpoint = next(fit(taken(lens, motion), world(), small(1, background="black", capture=capture))).checkpoint()
-    gains = checkpoint.blur_gains
-    assert checkpoint.capture.values.has_motion == motion
-    if motion and not lens:
-        # The scene is known, so the few tried motions leave all of the loss that there is, and a lens some of that.
-        assert gains["lens"] < 0.5 * gains["motion"]
-    else:
-        assert checkpoint.capture.values.has_lens == lens
+    capture = CaptureConfig(
+        lens="auto", motion="auto", blur_start=0.0, blur_check=0.75, circle_px=3.0, streak_px=3.0, sub_frames=4
+    )
+    config = small(160, background="black", capture=capture, **STILL_SCENE)
+    checkpoint = next(s for s in fit(taken(lens, motion), world(), config) if s.index == 120).checkpoint()
+    assert checkpoint.capture.values.has_motion == motion, checkpoint.blur_gains
+    assert checkpoint.capture.values.has_lens == lens, checkpoint.blur_gains
+    assert set(checkpoint.blur_gains) == {"lens", "motion"}
+
+
+@pytest.mark.parametrize("mode", ["on", "auto"])
+def test_what_is_asked_for_stays_and_what_auto_fits_has_to_be_worth_it(mode: Blur) -> None:
+    capture = CaptureConfig(lens=mode, motion=mode, blur_start=0.0, blur_check=0.5, sub_frames=2, worth=0.99)
+    checkpoint = last(fit(taken(True, True)[:2], world(), small(8, background="black", capture=capture))).checkpoint()
+    assert checkpoint.capture.values.blur_names == (("aperture", "focus", "motion") if mode == "on" else ())
+    assert max(checkpoint.blur_gains.values()) < 0.99
 
 
 def test_aperture_and_focus_are_found_from_photographs_of_a_known_scene() -> None:
@@ -169,9 +177,9 @@ def test_of_sharp_photographs_the_aperture_closes() -> None:
     assert float(values.aperture[0, 0].exp()) * focal_px * (1 / NEAR - 1 / FAR) < 1  # px, between the ends of the scene
 
 
-@pytest.mark.parametrize("stop", [2, 9])
+@pytest.mark.parametrize("stop", [2, 6, 11])
 def test_a_fit_with_lens_and_motion_goes_on_as_if_never_stopped(stop: int) -> None:
-    config = small(16, capture=CaptureConfig(lens="on", motion="on", sub_frames=2, blur_start=0.25))
+    config = small(16, capture=CaptureConfig(lens="on", motion="on", sub_frames=2, blur_start=0.25, blur_check=0.5))
     photographs = taken(lens="on")[:3]
     steps = fit(photographs, world(60), config)
     for _ in range(stop - 1):
@@ -188,6 +196,7 @@ def test_a_fit_with_lens_and_motion_goes_on_as_if_never_stopped(stop: int) -> No
     ("change", "words"),
     [
         ({"blur_start": 1.0}, "blur_start"),
+        ({"blur_start": 0.3}, "blur_check"),
         ({"sub_frames": 1}, "sub_frames"),
         ({"circle_px": 0.0}, "circle_px"),
         ({"focus_rate": -1.0}, "focus_rate"),

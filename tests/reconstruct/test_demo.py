@@ -105,14 +105,14 @@ def test_errors_are_those_in_metres_whatever_the_scale_of_the_result(
 def test_the_demo_runs_and_the_lens_is_worth_it(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    small = replace(DEMO_QUICK, long_side=160, fit=FitConfig(steps=500, densify=McmcConfig(cap=5_000)))
+    small = replace(DEMO_QUICK, long_side=240, fit=FitConfig(steps=800, densify=McmcConfig(cap=8_000)))
     monkeypatch.setattr(demo_module, "DEMO_QUICK", small)
     out = tmp_path / "demo"
     assert main(["demo", "--quick", "--json", "--out", str(out)]) == 0
     record = json.loads(capsys.readouterr().out.splitlines()[-1])
     with_lens, without = record["with_lens"], record["without_lens"]
     assert with_lens["psnr_db"] > without["psnr_db"] + 0.5
-    assert with_lens["focus_error"] < 0.05
+    assert 0 < with_lens["focus_error"] < with_lens["focus_error_worst"] < 1
     assert without["focus_error"] is None
     assert (out / "report.html").is_file()
     assert read_result(out / WITHOUT_LENS).lenses is None

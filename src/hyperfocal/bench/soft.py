@@ -105,7 +105,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
 
 def _decision(steps: Iterator[Step], config: FitConfig, kind: str) -> dict[str, float]:
     """Return what a fit finds worth it, and whether that is right; it stops when it has decided."""
-    decided = math.ceil(config.capture.blur_start * config.steps)
+    decided = math.ceil(config.capture.blur_check * config.steps)
     step = next(step for step in steps if step.index == decided)
     checkpoint = step.checkpoint()
     values = checkpoint.capture.values

@@ -52,32 +52,57 @@ class Search:
 
 
 @torch.no_grad()
-def with_blur(values: CaptureParameters, search: Search) -> tuple[CaptureParameters, dict[str, float]]:
-    """Return the parameters with the lens and the motion that are wanted; by how much they lower the loss.
+def found(values: CaptureParameters, search: Search) -> CaptureParameters:
+    """Return the parameters with the lens and the motion that are wanted, on trial with auto.
 
     Args:
         values: Of all photographs, without blur.
         search: Where and how to look.
     """
-    config = search.config
-    finders = {"lens": (config.lens, _with_lens), "motion": (config.motion, _with_motion)}
-    wanted = {name: finder for name, finder in finders.items() if finder[0] != "off"}
-    gains: dict[str, float] = {}
-    found: dict[str, tuple[float, CaptureParameters]] = {}
+    finders = {"lens": (search.config.lens, _with_lens), "motion": (search.config.motion, _with_motion)}
+    wanted = {name: find for name, (mode, find) in finders.items() if mode != "off"}
     while wanted:
         # The better explanation first, and the other only for what is left: a streak looks a little like a circle.
-        if not found:
-            before = max(_total(values, search), 1e-12)
-            for name, (_, find) in wanted.items():
-                candidate = find(values, search)
-                found[name] = (1 - _total(candidate, search) / before, candidate)
-        best = max(found, key=lambda name: found[name][0])
-        gains[best], candidate = found.pop(best)
-        mode, _ = wanted.pop(best)
-        if mode == "on" or gains[best] >= config.worth:
-            values = candidate
-            found.clear()  # it was found without this one
+        tried = {name: find(values, search) for name, find in wanted.items()}
+        best = min(tried, key=lambda name: _total(tried[name], search)) if len(tried) > 1 else next(iter(tried))
+        values = tried[best]
+        del wanted[best]
+    return values
+
+
+@torch.no_grad()
+def checked(values: CaptureParameters, search: Search) -> tuple[CaptureParameters, dict[str, float]]:
+    """Return the parameters without what auto does not find worth it; by how much each kind of blur lowers the loss.
+
+    By now gradients have refined what `found` guessed, and the Gaussians are sharper for it: taking away blur that is
+    there costs many times what finding it gained, and blur that is not there has vanished.
+
+    Args:
+        values: Of all photographs, with blur.
+        search: Where and how to look.
+    """
+    config = search.config
+    modes = {"lens": config.lens, "motion": config.motion}
+    if modes["motion"] != "off":
+        values = _with_motion(values, search)
+    gains: dict[str, float] = {}
+    left = {name for name, mode in modes.items() if mode != "off"}
+    while left:
+        loss = _total(values, search)
+        gained = {name: 1 - loss / max(_total(_without(values, name), search), 1e-12) for name in left}
+        least = min(gained, key=gained.__getitem__)
+        gains[least] = gained[least]
+        left.remove(least)
+        if modes[least] == "auto" and gains[least] < config.worth:
+            values = _without(values, least)
     return values, gains
+
+
+def _without(values: CaptureParameters, name: str) -> CaptureParameters:
+    """Return the parameters without one kind of blur."""
+    if name == "motion":
+        return replace(values, motion=torch.zeros_like(values.motion))
+    return replace(values, aperture=torch.zeros_like(values.aperture), focus=torch.zeros_like(values.focus))
 
 
 def _total(values: CaptureParameters, search: Search) -> float:
@@ -116,10 +141,11 @@ def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[T
 
 
 def _with_motion(values: CaptureParameters, search: Search) -> CaptureParameters:
-    """Return the parameters with the turn of the camera that explains each photograph best, of some."""
+    """Return the parameters with the motion that explains each photograph best: of some turns, and its own if any."""
     motion = values.motion.clone()
     for i, (photograph, row) in enumerate(_all(values, search.photographs)):
-        tried = _turns(search.config.streak_px / search.units.focal_px)
+        tried = list(_turns(search.config.streak_px / search.units.focal_px))
+        tried += [values.motion[i]] if values.has_motion else []
         motion[i] = min(tried, key=lambda turn: search.loss(photograph, row | {"motion": turn}))
     return replace(values, motion=motion)
 

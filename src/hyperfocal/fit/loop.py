@@ -214,8 +214,12 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
+        search = partial(_search, photographs, state, captured, run)
         if index == math.ceil(config.capture.blur_start * steps):
-            captured, gains = _blurred(photographs, state, captured, run)
+            captured = replace(captured, values=blur_search.found(captured.values, search()))
+        if index == math.ceil(config.capture.blur_check * steps):
+            values, gains = blur_search.checked(captured.values, search())
+            captured = replace(captured, values=values)
         means_rate = run.units.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))
@@ -248,21 +252,20 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         )
 
 
-def _blurred(
+def _search(
     photographs: PhotographStore, state: Trainable, captured: capture.TrainableCapture, run: _Run
-) -> tuple[capture.TrainableCapture, dict[str, float]]:
-    """Return the parameters of the photographs with the lens and motion that explain them; by how much they do."""
+) -> blur_search.Search:
+    """Return what blur is looked for in."""
     config = run.config.capture
     with torch_on_one_thread() as threads:
         gaussians = activate(state.values, run.color_space, threads)
 
-        def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
+    def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
+        with torch_on_one_thread() as threads:
             seen = photographed(gaussians, photograph, row, config, RenderOptions(threads=threads))
             return float(photometric_loss(seen, photograph, run.config, threads))
 
-        search = blur_search.Search(photographs, gaussians, config, run.units, captured.groups, loss)
-        found, gains = blur_search.with_blur(captured.values, search)
-    return replace(captured, values=found), gains
+    return blur_search.Search(photographs, gaussians, config, run.units, captured.groups, loss)
 
 
 @dataclass

@@ -13,7 +13,7 @@ def blur_notes(
 
     Args:
         config: What was asked for.
-        gains: By how much a lens and motion lowered the loss when they were found (`Checkpoint.blur_gains`).
+        gains: By how much a lens and motion lowered the loss when that was checked (`Checkpoint.blur_gains`).
         lenses: What was found.
         held_out: Whether scores are of photographs that were not fitted.
     """
@@ -33,26 +33,26 @@ def _decision(name: str, capture: CaptureConfig, gain: float | None, found: bool
         return ""
     if gain is None:
         return (
-            f"No {_called(name)} was looked for: the fit was over before the step at which it would have been "
-            f"({capture.blur_start:.0%} of the run, fit.capture.blur_start)."
+            f"Whether a {_called(name)} is worth it was not checked: the fit was over before the step at which it "
+            f"would have been ({capture.blur_check:.0%} of the run, fit.capture.blur_check)."
         )
     least, lowered = f"{100 * capture.worth:.2g} %", f"{100 * gain:.2g} %"
     if not found:
         how = f"lowered the loss by only {lowered}" if gain > 0 else "did not lower the loss"
         counts = "the photographs count as in focus everywhere" if name == "lens" else "the camera counts as still"
         wanted = f", and auto wants at least {least}" if asked == "auto" else ""
-        return f"No {_called(name)} was fitted: the best that was tried {how}{wanted}, so {counts}."
+        return f"No {_called(name)} was fitted: on trial it {how}{wanted}, so {counts}."
     if asked == "auto":
         return (
-            f"A {_called(name)} was fitted for each photograph: when it was found it lowered the loss by {lowered}, "
-            f"and auto wants at least {least}."
+            f"A {_called(name)} was fitted for each photograph: on trial it lowered the loss by {lowered}, and auto "
+            f"wants at least {least}."
         )
     if gain >= capture.worth:
-        return f"A {_called(name)} was fitted for each photograph, as asked: it lowered the loss by {lowered} at once."
+        return f"A {_called(name)} was fitted for each photograph, as asked: it lowered the loss by {lowered} early on."
     how = f"lowered the loss by only {lowered}" if gain > 0 else "did not lower the loss"
     sharp = "in focus everywhere" if name == "lens" else "free of motion blur"
     return (
-        f"A {_called(name)} was fitted for each photograph, as asked, though it {how} when it was found: the "
+        f"A {_called(name)} was fitted for each photograph, as asked, though it {how} early on: the "
         f"photographs may well be {sharp}, and auto, which wants {least}, would have fitted none."
     )
 
@@ -74,6 +74,6 @@ def _about_scores(has_lens: bool, *, held_out: bool) -> str:
             "for in them, so they understate this scene."
         )
     return (
-        soft + "of each held-out one the focus, one number, was looked for on the photograph itself, with the aperture "
-        "of the others, as is customary for what differs from photograph to photograph. Its motion was not."
+        soft + "of each held-out one the focus, one number, was looked for on the photograph itself, with the "
+        "apertures of the others, as is customary for what differs from photograph to photograph. Its motion was not."
     )

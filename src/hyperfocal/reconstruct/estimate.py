@@ -147,8 +147,9 @@ def _search_seconds(
     shrink = max(1, max(size) // SEARCHED_LONG_SIDE) ** 2
     render_s = RENDER_SHARE * cost.seconds(gaussians, math.prod(size) // shrink)
     lens, motion = capture.lens != "off", capture.motion != "off"
-    turns = 1 + (lens and motion)  # the one for which there is less reason is looked for again
-    return photographs * turns * render_s * (LENSES_TRIED * lens + capture.sub_frames * MOTIONS_TRIED * motion)
+    turns = 1 + (lens and motion)  # the one for which there is less reason is looked for again, and motion once more
+    moves = (turns + 1) * capture.sub_frames * MOTIONS_TRIED * motion
+    return photographs * render_s * (turns * LENSES_TRIED * lens + moves)
 
 
 def _sfm_seconds(photographs: int, stored: tuple[int, int], config: ReconstructConfig) -> float:
