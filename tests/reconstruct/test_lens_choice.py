@@ -13,7 +13,7 @@ from hyperfocal.gaussians import from_points
 from hyperfocal.lens import PhysicalLens
 from hyperfocal.reconstruct.config import ReconstructConfig
 from hyperfocal.reconstruct.lens_choice import LensChoice, Place, lens_choice, lens_for
-from hyperfocal.reconstruct.looks import photographed, rendering_of
+from hyperfocal.reconstruct.looks import picture_of, rendering_of
 from hyperfocal.reconstruct.result import Result
 from hyperfocal.reconstruct.scores import Table
 from hyperfocal.scene import Scene, View
@@ -90,13 +90,14 @@ def test_what_is_at_a_pixel_stays_in_focus_from_everywhere(name: str) -> None:
 def test_the_lens_blurs_what_is_out_of_focus_only() -> None:
     result = result_of(None)
     camera = cameras_of(result)[0]
-    sharp = rendering_of(result.gaussians, camera).color
+    rendering = rendering_of(result.gaussians, camera)
 
     def away(focus: str) -> float:
         choice = lens_choice(aperture=1.0, focus=focus)
         assert choice is not None
         lens = lens_for(choice, result, [camera])
-        return float((photographed(result.gaussians, camera, lens[0]) - sharp).square().mean().sqrt())
+        picture = picture_of(rendering, result.gaussians, camera, lens[0])
+        return float((picture - rendering.color).square().mean().sqrt())
 
     assert away("4") < 1e-3
     assert away("2") > 0.03

@@ -13,7 +13,7 @@ from PIL import Image as PillowImage
 from torch import Tensor
 
 from ..camera import Camera, stack
-from ..color import displayed, to_uint8
+from ..color import to_uint8
 from ..data.photo_size import reduced_camera
 from ..errors import BadInputError, NothingUsableError
 from ..export.path_json import read_path, write_path
@@ -36,7 +36,7 @@ from ..paths import (
 from ..progress import Progress, silent
 from ..scene import Scene
 from ..shapes import Image, Map
-from .looks import photographed, rendering_of
+from .looks import picture_of, rendering_of
 from .pictures import DepthRange, depth_picture
 
 FRAMES_MARK = "path.json"  # a folder of frames has one: the camera of every frame
@@ -171,16 +171,15 @@ def _each_frame(
     gaussians: Gaussians, film: Film, progress: Progress, *, depth: bool
 ) -> Iterator[tuple[Image, Map | None]]:
     """Yield colour in sRGB and median depth of the frames one at a time, so that memory stays flat."""
-    count = len(film.cameras.world_to_camera)
+    count, z_range = len(film.cameras.world_to_camera), None
+    if film.lens is not None:
+        span = film_depths(gaussians, film.cameras, progress)
+        z_range = (span.near, span.far)  # layers that stand still do not flicker
     for i in range(count):
         camera = film.cameras[i]
-        sharp = rendering_of(gaussians, camera) if depth or film.lens is None else None
-        if film.lens is not None:
-            color = photographed(gaussians, camera, film.lens[i])
-        else:
-            assert sharp is not None
-            color = sharp.color
-        yield displayed(color, gaussians.color_space), sharp.depth_median if depth and sharp is not None else None
+        sharp = rendering_of(gaussians, camera)
+        lens = None if film.lens is None else film.lens[i]
+        yield picture_of(sharp, gaussians, camera, lens, z_range=z_range), sharp.depth_median if depth else None
         progress("rendering", i + 1, count)
 
 

@@ -8,7 +8,7 @@ import torch
 from PIL import Image as PillowImage
 
 from ..camera import Camera
-from ..color import displayed, to_uint8
+from ..color import to_uint8
 from ..data.photo_size import reduced_camera
 from ..errors import NothingUsableError
 from ..export.exr import require_openexr, write_depth_exr
@@ -19,7 +19,7 @@ from ..rendering import Rendering, RenderOptions
 from ..shapes import Image
 from ..transforms import rotation_from_quaternion
 from .lens_choice import LensChoice, lens_for
-from .looks import photographed, rendering_of
+from .looks import picture_of, rendering_of
 from .names import file_names
 from .result import Result
 
@@ -75,8 +75,8 @@ def write_stills(
         )
         path = folder / name
         path.parent.mkdir(parents=True, exist_ok=True)
-        color = rendering.color if lenses is None else photographed(gaussians, camera, lenses[i])
-        PillowImage.fromarray(to_uint8(displayed(color, gaussians.color_space)).numpy()).save(f"{path}.png")
+        picture = picture_of(rendering, gaussians, camera, None if lenses is None else lenses[i])
+        PillowImage.fromarray(to_uint8(picture).numpy()).save(f"{path}.png")
         steps = rendering.depth_median / farthest * DEPTH_STEPS
         PillowImage.fromarray(steps.round().numpy().astype(np.uint16)).save(f"{path}.depth.png")
         if directions is not None:
