@@ -134,5 +134,5 @@ def test_another_version_is_refused(stopped: Checkpoint, tmp_path: Path, monkeyp
     monkeypatch.setattr(sys.modules["hyperfocal.fit.checkpoint"], "VERSION", 99)
     write_checkpoint(tmp_path / "fit", stopped)
     monkeypatch.undo()
-    with pytest.raises(BadInputError, match="version 99; expected 'hyperfocal fit' of version 3"):
+    with pytest.raises(BadInputError, match="version 99; expected 'hyperfocal fit' of version 4"):
         read_checkpoint(tmp_path / "fit")

@@ -47,6 +47,8 @@ class Search:
     """Of the scene."""
     groups: Int[Tensor, " v"]
     """Of photographs that share an aperture."""
+    apertures: Float[Tensor, " v"]
+    """Around which to look for that of each photograph; the same in a group."""
     loss: Loss
     """What is compared."""
 
@@ -112,20 +114,19 @@ def _total(values: CaptureParameters, search: Search) -> float:
 def _with_lens(values: CaptureParameters, search: Search) -> CaptureParameters:
     """Return the parameters with an aperture for each group, and with the focus of each photograph."""
     groups, units = search.groups, search.units
-    usual = search.config.circle_px / (units.focal_px * units.inverse_range)
     least = torch.full((len(search.photographs), len(_SHARES)), math.inf)
     foci = torch.zeros_like(least)
     for i, (photograph, row) in enumerate(_all(values, search.photographs)):
         for focus in _foci(search.gaussians, photograph, units):
             for j, share in enumerate(_SHARES):
-                aperture = torch.tensor([math.log(share * usual)])
+                aperture = (share * search.apertures[i]).log().unsqueeze(0)
                 found = search.loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
     # By the product of losses: one photograph that nothing explains well does not decide for all.
     chosen = torch.stack([least[groups == group].clamp_min(1e-9).log().sum(0).argmin() for group in groups])
-    apertures = torch.log(usual * torch.tensor(_SHARES))
-    return replace(values, aperture=apertures[chosen].unsqueeze(1), focus=foci.gather(1, chosen.unsqueeze(1)))
+    apertures = (search.apertures * torch.tensor(_SHARES)[chosen]).log()
+    return replace(values, aperture=apertures.unsqueeze(1), focus=foci.gather(1, chosen.unsqueeze(1)))
 
 
 def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[Tensor, " f"]:

@@ -179,6 +179,8 @@ class Units:
     """Usual camera z: shifts while the shutter is open."""
     focal_px: float
     """Of the photographs at full size: streaks."""
+    metres: float | None = None
+    """In a scene unit: what EXIF says of lenses. None is not known."""
 
 
 def step_(

@@ -16,7 +16,7 @@ from ..tensor_files import read_tensors, write_tensors
 from .capture import CaptureParameters, TrainableCapture, Units
 from .parameters import Parameters, Trainable
 
-FORMAT, VERSION = "hyperfocal fit", 3
+FORMAT, VERSION = "hyperfocal fit", 4
 
 
 @dataclass(frozen=True)
@@ -110,7 +110,7 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
         steps=int(plain["steps"]),
         photographs=tuple(map(str, plain["photographs"])),
         color_space=plain["color_space"],
-        units=Units(**{f.name: float(plain["units"][f.name]) for f in fields(Units)}),
+        units=Units(**{f.name: _number(plain["units"][f.name]) for f in fields(Units)}),
         clear_depths=tensors["clear_depths"],
         gaussians=Trainable(*(group("gaussians", Parameters, name) for name in ("values", "first", "second"))),
         capture=TrainableCapture(
@@ -125,6 +125,10 @@ def _assembled(plain: dict[str, Any], tensors: dict[str, Tensor]) -> Checkpoint:
         order=tensors["order"],
         random_state=tensors["random_state"],
     )
+
+
+def _number(plain: Any) -> Any:
+    return None if plain is None else float(plain)
 
 
 def _checked(checkpoint: Checkpoint) -> Checkpoint:

@@ -23,6 +23,7 @@ from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
 from .extent import inverse_depths, scene_extent
 from .formation import photographed
+from .lens_prior import LensPrior, cost, first_apertures, lens_prior
 from .objective import loss_terms, photometric_loss
 from .parameters import Parameters, Trainable, activate, parameters_from_gaussians, trainable
 from .pyramid import PhotographStore
@@ -74,6 +75,7 @@ def fit(
     config: FitConfig | None = None,
     *,
     densifier: Densifier | None = None,
+    metres_per_unit: float | None = None,
     resume: Checkpoint | None = None,
     progress: Progress = silent,
 ) -> Iterator[Step]:
@@ -88,6 +90,7 @@ def fit(
         gaussians: Where to start; `initialize_gaussians` makes them from the scene's points. Not changed.
         config: None is the default.
         densifier: A policy of your own in place of `config.densify`.
+        metres_per_unit: Size of a scene unit, which makes more of what EXIF says about lenses; None is the scene's.
         resume: Go on from here, with the same photographs and config: the bits are those of a fit that never stopped.
             `gaussians` is not looked at.
         progress: Told how far the fit is.
@@ -104,7 +107,8 @@ def fit(
     if resume is None:
         if len(gaussians) == 0:
             raise NothingUsableError("There are no Gaussians to start from: `initialize_gaussians` makes some.")
-        resume = _beginning(photographs, gaussians.with_sh_degree(config.sh_degree), config)
+        metres = scene.metres_per_unit if metres_per_unit is None and isinstance(scene, Scene) else metres_per_unit
+        resume = _beginning(photographs, gaussians.with_sh_degree(config.sh_degree), config, metres)
     else:
         _check_resumable(resume, photographs, config)
         resume = copy.deepcopy(resume)  # steps change it in place
@@ -114,13 +118,14 @@ def fit(
         units=resume.units,
         clear_depths=tuple(resume.clear_depths.tolist()),
         sky=sky_of(photographs.cameras, config.initial),
+        lens_prior=lens_prior(photographs.exifs),
         color_space=resume.color_space,
         generator=torch.Generator().set_state(resume.random_state),
     )
     return _steps(photographs, resume, run, progress)
 
 
-def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig) -> Checkpoint:
+def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig, metres: float | None) -> Checkpoint:
     """Return the state before the first step."""
     cameras, sky = photographs.cameras, sky_of(photographs.cameras, config.initial)
     scene = start if sky is None else start.select(~sky.holds(start.means))
@@ -132,7 +137,7 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
         steps=config.steps,
         photographs=photographs.names,
         color_space=start.color_space,
-        units=_units(cameras, scene),
+        units=_units(cameras, scene, metres),
         clear_depths=clear_depths,
         gaussians=trainable(parameters_from_gaussians(start), getattr(torch, config.moments)),
         capture=capture.as_captured(len(photographs), config.capture, capture.aperture_groups(photographs.exifs)),
@@ -143,12 +148,12 @@ def _beginning(photographs: PhotographStore, start: Gaussians, config: FitConfig
     )
 
 
-def _units(cameras: Sequence[Camera], scene: Gaussians) -> capture.Units:
+def _units(cameras: Sequence[Camera], scene: Gaussians, metres: float | None) -> capture.Units:
     low, middle, high = inverse_depths(cameras, scene)
     focal_px = torch.stack([camera.focal_px for camera in cameras]).mean()
     # Of a scene all at one depth a range has to be made up: any focus before or behind it blurs it alike.
     inverse_range = max(high - low, _LEAST_RANGE * middle)
-    return capture.Units(scene_extent(cameras, scene), inverse_range, 1 / middle, float(focal_px))
+    return capture.Units(scene_extent(cameras, scene), inverse_range, 1 / middle, float(focal_px), metres)
 
 
 def _check_resumable(checkpoint: Checkpoint, photographs: PhotographStore, config: FitConfig) -> None:
@@ -199,6 +204,7 @@ class _Run:
     clear_depths: tuple[float, ...]
     """Of each photograph."""
     sky: Sky | None
+    lens_prior: LensPrior
     color_space: ColorSpace
     generator: torch.Generator
 
@@ -263,9 +269,15 @@ def _search(
     def loss(photograph: Photograph, row: dict[str, Tensor]) -> float:
         with torch_on_one_thread() as threads:
             seen = photographed(gaussians, photograph, row, config, RenderOptions(threads=threads))
-            return float(photometric_loss(seen, photograph, run.config, threads))
+            found = float(photometric_loss(seen, photograph, run.config, threads))
+        if "aperture" in row and run.units.metres is not None:
+            number = photographs.names.index(photograph.name)
+            found += config.exif_weight * float(cost(run.lens_prior, number, row, captured.values, run.units))
+        return found
 
-    return blur_search.Search(photographs, gaussians, config, run.units, captured.groups, loss)
+    usual = config.circle_px / (run.units.focal_px * run.units.inverse_range)
+    apertures = first_apertures(run.lens_prior, usual, run.units)
+    return blur_search.Search(photographs, gaussians, config, run.units, captured.groups, apertures, loss)
 
 
 @dataclass
@@ -337,6 +349,8 @@ def _differentiate(
     if clear_z > 0:
         terms["clear_view"] = clear_view.fading(gaussians, photograph.camera, clear_z)
     terms |= capture.regularizers(row, config.capture)
+    if "aperture" in row:
+        terms["exif"] = config.capture.exif_weight * cost(run.lens_prior, which, row, captured.values, run.units)
     loss = torch.stack(list(terms.values())).sum()
     if not bool(loss.isfinite()):
         raise FloatingPointError(f"The loss of step {index} (photograph {photograph.name}) is {loss.item()}.")

@@ -248,7 +248,16 @@ def _fitted(
     else:
         start = activate(checkpoint.gaussians.values, checkpoint.color_space)
     with noticing_interrupts() as interrupted:
-        for step in hear(fit(photographs, start, config.fit, resume=checkpoint, progress=progress)):
+        for step in hear(
+            fit(
+                photographs,
+                start,
+                config.fit,
+                metres_per_unit=scene.metres_per_unit,
+                resume=checkpoint,
+                progress=progress,
+            )
+        ):
             taken = step.index + 1
             losses.append(step.loss)
             if taken % every == 0 or step.is_last:
