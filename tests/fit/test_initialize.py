@@ -7,7 +7,14 @@ import torch
 
 from hyperfocal.camera import project
 from hyperfocal.errors import NothingUsableError
-from hyperfocal.fit import FitConfig, InitialConfig, initialize_gaussians, with_random_points
+from hyperfocal.fit import (
+    FitConfig,
+    InitialConfig,
+    McmcConfig,
+    initialize_gaussians,
+    with_fewer_points,
+    with_random_points,
+)
 from hyperfocal.fit.extent import distance_to_subject
 from hyperfocal.fit.initialize import neighbour_distances
 from hyperfocal.scene import PointCloud, Scene, View
@@ -55,6 +62,21 @@ def test_points_become_gaussians_as_the_configuration_says() -> None:
     torch.testing.assert_close(g.scales, torch.ones(27, 3))
     torch.testing.assert_close(g.opacities, torch.full((27,), 0.3))
     assert torch.equal(g.means, points.positions)
+
+
+def test_a_fit_starts_with_no_more_gaussians_than_it_may_have() -> None:
+    points = PointCloud(grid(5, 1.0), torch.rand(125, 3, generator=torch.Generator().manual_seed(0)))
+    scene = Scene(Path("x"), (), points)
+    config = FitConfig(densify=McmcConfig(cap=40), initial=InitialConfig())
+    fewer = with_fewer_points(scene, config)
+    assert "Of 125 points 40" in fewer.notes[-1]
+    assert fewer.points is not None
+    kept = {tuple(row) for row in torch.cat((fewer.points.positions, fewer.points.colors), 1).tolist()}
+    assert len(kept) == 40
+    assert kept <= {tuple(row) for row in torch.cat((points.positions, points.colors), 1).tolist()}
+    assert with_fewer_points(fewer, config) is fewer
+    assert with_fewer_points(scene, FitConfig()) is scene
+    assert len(initialize_gaussians(scene, config)) == 40
 
 
 def test_without_points_random_ones_are_scattered_where_the_cameras_look() -> None:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from .config import McmcConfig as McmcConfig
     from .densify import Densifier as Densifier
     from .initialize import initialize_gaussians as initialize_gaussians
+    from .initialize import with_fewer_points as with_fewer_points
     from .initialize import with_random_points as with_random_points
     from .loop import Step as Step
     from .loop import fit as fit
@@ -34,6 +35,7 @@ _HOMES = {
     "McmcConfig": "config",
     "Densifier": "densify",
     "initialize_gaussians": "initialize",
+    "with_fewer_points": "initialize",
     "with_random_points": "initialize",
     "Step": "loop",
     "fit": "loop",

@@ -1,6 +1,7 @@
 """The first Gaussians of a fit: at the points of the scene, or scattered in the cameras' view."""
 
 import math
+from dataclasses import replace
 
 import torch
 from jaxtyping import Float
@@ -25,7 +26,8 @@ def initialize_gaussians(
     """Return one round Gaussian for each point of the scene (Kerbl et al. 2023, section 5.1).
 
     Its standard deviation is the mean distance to the three nearest points. A scene without points gets random ones
-    first (`with_random_points`; call it yourself to have the note for the user). With `config.initial.sky` a dome of
+    first (`with_random_points`), one with more than there may be Gaussians loses some (`with_fewer_points`; call them
+    yourself to have the notes for the user). With `config.initial.sky` a dome of
     far Gaussians follows them, in the colours of `photographs`, which are those of the posed views; grey without.
 
     Raises:
@@ -34,8 +36,8 @@ def initialize_gaussians(
     config = config or FitConfig()
     if scene.points is None or len(scene.points) == 0:
         scene = with_random_points(scene, config.initial.random_points, config.seed)
-    assert scene.points is not None
-    points = scene.points
+    points = with_fewer_points(scene, config).points
+    assert points is not None
     near = from_points(
         points.positions.to(torch.float32).contiguous(),
         points.colors.to(torch.float32),
@@ -81,6 +83,18 @@ def neighbour_distances(positions: Float[Tensor, "p 3"]) -> Float[Tensor, " p"]:
     return mean.clamp(0.01 * usual, 10 * usual)
 
 
+def with_fewer_points(scene: Scene, config: FitConfig) -> Scene:
+    """Return the scene with no more points than a fit may have Gaussians, the sky's left aside, and a note about it."""
+    most, points = max(config.densify.cap - config.initial.sky, 1), scene.points
+    if points is None or len(points) <= most:
+        return scene
+    generator = torch.Generator().manual_seed(config.seed)
+    kept = torch.randperm(len(points), generator=generator)[:most].sort().values
+    note = f"Of {len(points):,} points {most:,}, chosen at random, start the fit: it may have no more Gaussians."
+    fewer = PointCloud(points.positions[kept], points.colors[kept])
+    return replace(scene, points=fewer).with_notes(note)
+
+
 def with_random_points(scene: Scene, count: int, seed: int = 0) -> Scene:
     """Return the scene with `count` random grey points that its cameras see, and a note about it.
 
@@ -107,4 +121,4 @@ def with_random_points(scene: Scene, count: int, seed: int = 0) -> Scene:
     positions = torch.cat(parts)[:count]
     note = f"The scene has no points: the fit starts from {count:,} random ones in the cameras' view."
     points = PointCloud(positions, torch.full((len(positions), 3), 0.5))
-    return Scene(**{**vars(scene), "points": points}).with_notes(note)
+    return replace(scene, points=points).with_notes(note)

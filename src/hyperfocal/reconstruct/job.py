@@ -13,7 +13,7 @@ from ..data import load_photograph
 from ..data.depth_points import with_points_of_depth
 from ..data.listed import some_of
 from ..errors import NothingUsableError, StoppedError
-from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_random_points
+from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_fewer_points, with_random_points
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
 from ..fit.pyramid import PhotographStore
@@ -220,7 +220,9 @@ def _with_points(training: Scene, config: ReconstructConfig, progress: Progress)
         except NothingUsableError as error:
             training = training.with_notes(f"No points were triangulated: {error}")
     training = with_points_of_depth(training, initial.depth_points, seed=seed, long_side=config.long_side)
-    return with_random_points(training, initial.random_points, seed) if training.points is None else training
+    if training.points is None:
+        training = with_random_points(training, initial.random_points, seed)
+    return with_fewer_points(training, config.fit)
 
 
 def _loaded(views: tuple[View, ...], long_side: int | None, progress: Progress) -> Iterator[Photograph]:
