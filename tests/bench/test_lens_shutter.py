@@ -12,6 +12,7 @@ from hyperfocal.bench import lens, lens_shutter
 from hyperfocal.bench.config import BenchConfig
 from hyperfocal.bench.harness import Cell
 from hyperfocal.bench.lens_shutter import average_exposed, motion_of, turned
+from hyperfocal.bench.ray_tracing import Stage
 from hyperfocal.camera import Camera
 from hyperfocal.color import linear_from_srgb
 from hyperfocal.gaussians import Gaussians
@@ -65,22 +66,26 @@ def test_figures_are_high_where_the_truth_is_what_ours_draws(
         thin = lens and ThinLens(torch.tensor(2 * lens.aperture_radius), torch.tensor(lens.focus_distance))
         return linear_from_srgb(render(gaussians, there, lens=thin).color.clamp(0, 1))
 
-    def render_light(
-        mitsuba: Any, scene: Any, pose: Any, K: Any, size: Any, *, samples: int, seed: int, lens: CaptureLens | None
-    ) -> np.ndarray:
-        noise = np.random.default_rng(seed).normal(0, 0.01, (camera.height, camera.width, 3))
-        return drawn(pose, lens).numpy() + noise
+    class Drawn(Stage):
+        def __init__(self) -> None:
+            """Build nothing."""
+
+        def frame(
+            self, pose: Any, K: Any, size: Any, *, lens: CaptureLens | None, seed: int, samples: int
+        ) -> np.ndarray:
+            noise = np.random.default_rng(seed).normal(0, 0.01, (camera.height, camera.width, 3))
+            return drawn(pose, lens).numpy() + noise
+
+        def depth_z(self, pose: Any, K: Any, size: Any) -> np.ndarray:
+            return render(gaussians, camera).depth_median.numpy()
 
     def fitted(capture: Path, view: int, progress: Any) -> tuple[Gaussians, Camera, torch.Tensor]:
         return gaussians, camera, render(gaussians, camera).color.clamp(0, 1) * 0.99
 
-    depth_z = render(gaussians, camera).depth_median.numpy()
     monkeypatch.setattr(lens_shutter, "STREAK_PX", 5.0)
     monkeypatch.setattr(lens_shutter, "CIRCLE_PX", 3.0)
-    monkeypatch.setattr(lens_shutter, "_stage", lambda seed: (None, None))
+    monkeypatch.setattr(lens_shutter, "stage", lambda seed: Drawn())
     monkeypatch.setattr(lens_shutter, "capture_folder", lambda config, progress: Path("nowhere"))
-    monkeypatch.setattr(lens_shutter, "render_light", render_light)
-    monkeypatch.setattr(lens_shutter, "trace_depth", lambda *_: depth_z)
     monkeypatch.setattr(lens_shutter, "fitted", fitted)
     folder = tmp_path / "cell"
     found = lens_shutter.figures(folder, exposure, 0, BenchConfig(), silent)
@@ -96,7 +101,7 @@ def test_figures_are_high_where_the_truth_is_what_ours_draws(
     assert (folder / "truth").is_dir()
     kept = sorted((tmp_path / "mitsuba").iterdir())
     assert len(kept) == 3
-    monkeypatch.setattr(lens_shutter, "render_light", None)
+    monkeypatch.setattr(Drawn, "frame", None)
     assert lens_shutter.figures(folder, exposure, 0, BenchConfig(), silent) == found
 
 

@@ -92,7 +92,7 @@ def with_points(scene: Scene, **_: Any) -> Scene:
 
 @pytest.fixture
 def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
-    def mean_light(*_: Any, **__: Any) -> np.ndarray:
+    def light(*_: Any, **__: Any) -> np.ndarray:
         pose = ring_of_cameras(VIEWS, *SIZE).world_to_camera[0].double().numpy()
         return linear_from_srgb(0.9 * render(things(), camera_of(pose)).color.clamp(0, 1)).numpy()
 
@@ -102,9 +102,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soft_captures, "render_capture", render_capture)
     monkeypatch.setattr(soft_captures, "triangulate_points", with_points)
     monkeypatch.setattr(soft_captures, "vectorised_mitsuba", lambda: SimpleNamespace(variant=lambda: "scalar_rgb"))
-    monkeypatch.setattr(soft_captures, "build_still_life", lambda seed: None)
-    monkeypatch.setattr(soft_captures, "mitsuba_scene", lambda *_: None)
-    monkeypatch.setattr(soft_captures, "mean_light", mean_light)
+    monkeypatch.setattr(soft_captures, "stage", lambda seed: SimpleNamespace(light=light))
     monkeypatch.setattr(soft, "REDUCED", FitConfig(steps=30, densify=McmcConfig(cap=300)))
     monkeypatch.setattr(blur_search, "_FOCI", 3)
     monkeypatch.setattr(blur_search, "_DIRECTIONS", 2)

@@ -114,3 +114,8 @@ def read_capture(capture: Path) -> tuple[Scene, dict[str, Map]]:
         path = capture / "depth" / f"{Path(view.name).stem}.png"
         depth_truth[view.name] = torch.from_numpy(np.asarray(Image.open(path)).astype(np.float32) * unit)
     return scene, depth_truth
+
+
+def held_out_photograph(capture: Path, view: int) -> Photograph:
+    """Return one of the photographs of a capture that fits do not see."""
+    return load_photograph(split_views(read_capture(capture)[0].views, EVAL_EVERY)[1][view])

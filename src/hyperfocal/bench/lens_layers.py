@@ -15,7 +15,7 @@ from ..render.layers import defocus_layers
 from ..synthetic.cameras import intrinsics, two_ring_path
 from ..synthetic.mitsuba_scene import CaptureLens
 from .evidence import figures_from, keep_view
-from .ray_tracing import kept, stage
+from .ray_tracing import kept, noise_of_mean_db, stage
 
 FOCI = {"near": 0.1, "middle": 0.5, "far": 0.9}  # shares of the pixels that are nearer than the focus
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
@@ -69,7 +69,7 @@ def figures(
     view_name = f"view{view}_{focus}"
     keep_view(folder, view_name, rendered=srgb_from_linear(drawn), truth=srgb_from_linear(truth), valid=shown)
     # Two pictures differ by twice the variance of one, their mean has half of it.
-    noise_db = psnr(truths[0], truths[1], shown) + 10 * np.log10(4)
+    noise_db = noise_of_mean_db(truths[0], truths[1], shown)
     return figures_from(folder) | {
         "linear_psnr_db": psnr(drawn, truth, shown),
         "revealed_psnr_db": psnr(drawn, truth, ~shown),

@@ -28,7 +28,7 @@ from ..shapes import Image
 from . import refocus_scenes
 from .config import BenchConfig
 from .evidence import figures_from, keep_view, read_picture, write_picture
-from .first_light import capture_folder
+from .first_light import capture_folder, held_out_photograph
 from .harness import Cell
 from .lens_layers import FOCI
 from .quality import SEEDS
@@ -130,7 +130,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
         return recompute(cell, folder)
     focus, view = cell.scene.removeprefix(f"{capture.name}_").split("_view")
     if focus == SHARP:
-        photograph = refocus_scenes.held_out(capture, int(view))
+        photograph = held_out_photograph(capture, int(view))
         drawn = _splats(gaussians, photograph.camera, None)
         keep_view(folder, cell.scene, rendered=drawn, truth=photograph.image)
         return recompute(cell, folder) | {"gaussians": len(gaussians)}

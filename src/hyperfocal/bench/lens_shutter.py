@@ -9,7 +9,6 @@ from dataclasses import dataclass, replace
 from functools import lru_cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import scipy.linalg
@@ -18,7 +17,6 @@ from jaxtyping import Float
 
 from ..camera import Camera
 from ..color import displayed, linear_from_srgb, srgb_from_linear
-from ..data import load_photograph
 from ..errors import has_package
 from ..gaussians import Gaussians
 from ..lens import ThinLens
@@ -26,17 +24,15 @@ from ..metrics import psnr
 from ..progress import Progress
 from ..reconstruct import reconstruct
 from ..render import render
-from ..scene import split_views
 from ..shutter import MotionPath, Shutter
-from ..synthetic.mitsuba_scene import CaptureLens, mitsuba_scene, render_light, trace_depth
+from ..synthetic.mitsuba_scene import CaptureLens
 from ..synthetic.softness import Softness, plan_exposures, rigid_motion
-from ..synthetic.still_life import build_still_life
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
-from .first_light import SHIPPED, capture_folder, read_capture
+from .first_light import SHIPPED, capture_folder, held_out_photograph, read_capture
 from .lens_layers import FOCI, capture_lens
-from .quality import EVAL_EVERY, settings
-from .ray_tracing import kept, vectorised_mitsuba
+from .quality import settings
+from .ray_tracing import Stage, kept, noise_of_mean_db, stage
 
 STREAK_PX = 10.0  # median way of a surface point across the picture in one duration
 CIRCLE_PX = 10.0  # 95th percentile of the picture's circles
@@ -88,7 +84,7 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
     K[:2, 2] = camera.center_px.numpy()
     store = folder.parent / "mitsuba"
     name = f"{seed}_{size[0]}x{size[1]}_held_out{view}"
-    depth_z = kept(store / f"{name}_depth.npy", lambda: trace_depth(*_stage(seed), pose, K, size))
+    depth_z = kept(store / f"{name}_depth.npy", lambda: stage(seed).depth_z(pose, K, size))
     twist = plan_exposures(Softness(streak_px=STREAK_PX, seed=view), pose[None], K, [depth_z])[0].twist
     motion = motion_of(twist, cubic=exposure == "cubic", readout=float(exposure == "rolling"))
     opening = capture_lens(depth_z, FOCI["middle"], CIRCLE_PX, K[0, 0]) if exposure == "lens" else None
@@ -99,7 +95,7 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
         path = store / f"{name}_{exposure}_{STREAK_PX:g}px_{TRUTH_FRAMES}x{samples}_{number}.npy"
 
         def light(number: int = number) -> Float[np.ndarray, "h w 3"]:
-            frame = _frames(_stage(seed), motion, pose, K, size, opening, samples, (number, view))
+            frame = _frames(stage(seed), motion, pose, K, size, opening, samples, (number, view))
             return average_exposed(frame, shutter, size[1], TRUTH_FRAMES, progress)
 
         truths.append(torch.from_numpy(kept(path, light)).clamp(0, 1))
@@ -115,8 +111,7 @@ def figures(folder: Path, exposure: str, view: int, config: BenchConfig, progres
         found[f"{control}_psnr_db"] = psnr(color, srgb_from_linear(truth))
         found[f"{control}_linear_psnr_db"] = psnr(linear_from_srgb(color), truth)
     still = _drawn(gaussians, camera, None, None)
-    # Two pictures differ by twice the variance of one, their mean has half of it.
-    noise_db = psnr(*(srgb_from_linear(light) for light in truths)) + 10 * float(np.log10(4))
+    noise_db = noise_of_mean_db(*(srgb_from_linear(light) for light in truths))
     return found | {"fit_psnr_db": psnr(still, photograph), "truth_noise_psnr_db": noise_db}
 
 
@@ -127,8 +122,7 @@ def _fit(capture: Path, progress: Progress) -> Gaussians:
 
 def fitted(capture: Path, view: int, progress: Progress) -> tuple[Gaussians, Camera, Float[torch.Tensor, "h w 3"]]:
     """Return Gaussians fitted to the training views, a held-out view's true camera and its sharp photograph."""
-    held_out = split_views(read_capture(capture)[0].views, EVAL_EVERY)[1]
-    photograph = load_photograph(held_out[view])
+    photograph = held_out_photograph(capture, view)
     return _fit(capture, progress), photograph.camera, photograph.image
 
 
@@ -220,15 +214,8 @@ def _drawn(
     return displayed(render(gaussians, camera, lens=lens, shutter=shutter).color, gaussians.color_space).clamp(0, 1)
 
 
-@lru_cache(maxsize=1)
-def _stage(scene_seed: int) -> tuple[Any, Any]:
-    """Return Mitsuba and the still life in it, built once for all pictures."""
-    mitsuba = vectorised_mitsuba()
-    return mitsuba, mitsuba_scene(mitsuba, build_still_life(scene_seed))
-
-
 def _frames(
-    stage: tuple[Any, Any],
+    traced: Stage,
     motion: Motion,
     pose: Float[np.ndarray, "4 4"],
     K: Float[np.ndarray, "3 3"],
@@ -242,6 +229,6 @@ def _frames(
 
     def frame(time: float) -> Float[np.ndarray, "h w 3"]:
         own = int(sequence.spawn(1)[0].generate_state(1)[0] >> 1)
-        return render_light(*stage, motion.truth(time) @ pose, K, size, samples=samples, seed=own, lens=lens)
+        return traced.frame(motion.truth(time) @ pose, K, size, samples=samples, seed=own, lens=lens)
 
     return frame

@@ -1,6 +1,7 @@
 """Still lifes by Mitsuba, for benches that need a lens nobody here wrote: rendered once, kept as files."""
 
 import ctypes.util
+import math
 from collections.abc import Callable
 from functools import lru_cache
 from pathlib import Path
@@ -10,13 +11,16 @@ import numpy as np
 from jaxtyping import Float
 
 from ..files import replacing
+from ..metrics import psnr
 from ..progress import Progress
+from ..shapes import Image, Mask
 from ..synthetic.mitsuba_scene import (
     SAMPLES_PER_PASS,
     CaptureLens,
     load_mitsuba,
     mean_light,
     mitsuba_scene,
+    render_light,
     trace_depth,
 )
 from ..synthetic.still_life import build_still_life
@@ -74,11 +78,32 @@ class Stage:
         )
         return light.astype(np.float32)
 
+    def frame(
+        self,
+        pose: Float[np.ndarray, "4 4"],
+        K: Float[np.ndarray, "3 3"],
+        size: tuple[int, int],
+        *,
+        lens: CaptureLens | None,
+        seed: int,
+        samples: int,
+    ) -> Float[np.ndarray, "h w 3"]:
+        """Return linear light of one pass; arguments are those of `light`."""
+        return render_light(self._mitsuba, self._scene, pose, K, size, samples=samples, seed=seed, lens=lens)
+
 
 @lru_cache(maxsize=1)
 def stage(scene_seed: int) -> Stage:
     """Return a still life, built once for all pictures of it: that takes as long as one of them."""
     return Stage(scene_seed)
+
+
+def noise_of_mean_db(one: Image, other: Image, valid: Mask | None = None) -> float:
+    """Return the PSNR of the mean of two pictures of equal noise, against one without.
+
+    The pictures differ by twice the variance of each, and their mean has half of it.
+    """
+    return psnr(one, other, valid) + 10 * math.log10(4)
 
 
 def vectorised_mitsuba() -> Any:

@@ -13,17 +13,16 @@ from ..data import load_photograph
 from ..export import read_ply, write_ply
 from ..gaussians import Gaussians
 from ..lens import ThinLens
-from ..metrics import psnr
 from ..progress import Progress
 from ..reconstruct import reconstruct
-from ..scene import Photograph, PointCloud, Scene, split_views
+from ..scene import PointCloud, Scene, split_views
 from ..sfm import triangulate_points
 from ..shapes import Image
 from ..synthetic.mitsuba_scene import CaptureLens
-from .first_light import read_capture
+from .first_light import held_out_photograph, read_capture
 from .lens_layers import FOCI, capture_lens
 from .quality import EVAL_EVERY, settings
-from .ray_tracing import kept, stage
+from .ray_tracing import kept, noise_of_mean_db, stage
 
 CIRCLE_PX = 10.0  # 95th percentile of each picture's circles
 SAMPLES = 256  # light paths a pixel, of each of the two pictures whose mean is the truth
@@ -47,11 +46,6 @@ class Shot:
     """Of the view, in 1 / scene units: the focus is searched within a share of it."""
 
 
-def held_out(capture: Path, view: int) -> Photograph:
-    """Return one of the photographs that the fit does not see."""
-    return load_photograph(split_views(read_capture(capture)[0].views, EVAL_EVERY)[1][view])
-
-
 def shot_of(capture: Path, scene_seed: int, focus: str, view: int, store: Path, progress: Progress) -> Shot:
     """Return a held-out view through a lens, rendered by Mitsuba unless `store` has it.
 
@@ -63,7 +57,7 @@ def shot_of(capture: Path, scene_seed: int, focus: str, view: int, store: Path, 
         store: Folder of what has been rendered.
         progress: Told of every pass of the renderer.
     """
-    photograph = held_out(capture, view)
+    photograph = held_out_photograph(capture, view)
     depth_z = read_capture(capture)[1][photograph.name].numpy()
     focal_px = float(photograph.camera.focal_px[0])
     lens = capture_lens(depth_z, FOCI[focus], CIRCLE_PX, focal_px)
@@ -80,8 +74,7 @@ def shot_of(capture: Path, scene_seed: int, focus: str, view: int, store: Path, 
         lens=_thin(lens.aperture_radius, lens.focus_distance),
         twin=_thin(lens.aperture_radius, other_end),
         truth=srgb_from_linear(((lights[0] + lights[1]) / 2).clamp(0, 1)),
-        # Two pictures differ by twice the variance of one, their mean has half of it.
-        noise_psnr_db=psnr(one, other) + 10 * float(np.log10(4)),
+        noise_psnr_db=noise_of_mean_db(one, other),
         inverse_depth_range=float(near - far),
     )
 

@@ -18,20 +18,18 @@ from ..files import write_text
 from ..fit import FitConfig, initialize_gaussians
 from ..gaussians import Gaussians
 from ..metrics import psnr
-from ..progress import Progress
+from ..progress import Progress, silent
 from ..reconstruct import ReconstructConfig
 from ..scene import DepthFile, Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points
 from ..sh import color_from_dc, dc_from_color
 from ..synthetic.cameras import intrinsics, two_ring_path
 from ..synthetic.mitsuba_capture import render_capture
-from ..synthetic.mitsuba_scene import SAMPLES_PER_PASS, mean_light, mitsuba_scene
 from ..synthetic.softness import Softness
-from ..synthetic.still_life import build_still_life
 from ..transforms import align_similarity, twist_from_rigid
 from .fountain import camera_errors_cm
 from .quality import EVAL_EVERY
-from .ray_tracing import vectorised_mitsuba
+from .ray_tracing import stage, vectorised_mitsuba
 
 KINDS = {"defocus": (True, False), "motion": (False, True), "both": (True, True), "sharp": (False, False)}
 """Whether there is a lens, and whether the camera moves."""
@@ -241,19 +239,18 @@ def _noise(twin: Path) -> dict[str, float]:
 
 def _noise_db(setting: Setting, capture: Path) -> float:
     """Return the PSNR of the first sharp photograph: its noise is half of the difference to another one's, in power."""
-    mitsuba, size = vectorised_mitsuba(), FULL if setting.full else REDUCED
-    light = mean_light(
-        mitsuba,
-        mitsuba_scene(mitsuba, build_still_life(setting.scene_seed)),
-        [two_ring_path(VIEWS, seed=setting.scene_seed)[0]] * (SAMPLES_OF_TRUTH // SAMPLES_PER_PASS),
+    size = FULL if setting.full else REDUCED
+    light = stage(setting.scene_seed).light(
+        two_ring_path(VIEWS, seed=setting.scene_seed)[0],
         intrinsics(*size, _FOCAL_35MM),
         size,
-        samples=SAMPLES_PER_PASS,
+        lens=None,
         seed=(1, 0),
-        on_pass=lambda done: None,
+        samples=SAMPLES_OF_TRUTH,
+        progress=silent,
     )
     first = torch.from_numpy(np.asarray(Image.open(capture / "images" / "0000.png")).astype(np.float32) / 255)
-    other = srgb_from_linear(torch.from_numpy(light).float().clamp(0, 1))
+    other = srgb_from_linear(torch.from_numpy(light).clamp(0, 1))
     return psnr(first, other) + 10 * math.log10(2)
 
 
