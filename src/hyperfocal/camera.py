@@ -89,6 +89,11 @@ class Camera:
         """Return the camera centres in world coordinates."""
         return invert_rigid(self.world_to_camera)[..., :3, 3]
 
+    @property
+    def round_focal_px(self) -> Float[Tensor, "*v"]:
+        """The geometric mean of both focal lengths: that of circles of confusion, which stay round."""
+        return self.focal_px.prod(-1).sqrt()
+
     def intrinsics(self) -> Float[Tensor, "*v 3 3"]:
         """Return the calibration matrices K."""
         K = self.focal_px.new_zeros(*self.focal_px.shape[:-1], 3, 3)

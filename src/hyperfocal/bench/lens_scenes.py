@@ -115,7 +115,7 @@ def shot_of(result: Result, view: int, focus: str, circle_px: float) -> Shot:
     if len(known) == 0:
         raise BadInputError(f"View {view} of {result.scene.source} shows nothing; expected a trained scene.")
     focus_z = float(known.quantile(FOCI[focus]))
-    focal_px = float(camera.focal_px.prod().sqrt())
+    focal_px = float(camera.round_focal_px)
     reach = float((focal_px * (1 / focus_z - 1 / known)).abs().quantile(CIRCLE_SHARE))
     if not reach > 0:
         raise BadInputError(f"View {view} of {result.scene.source} is all at one depth, which no lens blurs unevenly.")

@@ -167,7 +167,7 @@ def lens_for(
 
 def _shown_focal_mm(choice: LensChoice, camera: Camera) -> float:
     """Return the focal length that shows as much as the camera on the sensor, whose longer side is the picture's."""
-    focal_px = float(camera.focal_px.prod().sqrt())
+    focal_px = float(camera.round_focal_px)
     return focal_px / max(camera.width, camera.height) * (choice.sensor_width_mm or SENSOR_WIDTH_MM)
 
 

@@ -43,6 +43,7 @@ def picture_of(
     color = displayed(rendering.color, gaussians.color_space)
     if lens is None:
         return color
-    focal_px = camera.focal_px.prod().sqrt()
     with torch.no_grad():
-        return defocus_layers(color.clamp(0, 1), rendering.depth_median, lens, focal_px, z_range=z_range).color
+        return defocus_layers(
+            color.clamp(0, 1), rendering.depth_median, lens, camera.round_focal_px, z_range=z_range
+        ).color

@@ -124,7 +124,7 @@ def how_photographed(
         found.append(
             PhotographedLens(
                 name=name,
-                focal_px=_focal_px(camera),
+                focal_px=float(camera.round_focal_px),
                 aperture_diameter=aperture,
                 focus_distance=focus,
                 circle_px=_spread(signed_circles_px(depth_z, camera, aperture, focus).abs()[depth_z > 0]),
@@ -154,7 +154,7 @@ def signed_circles_px(depth_z: Map, camera: Camera, aperture_diameter: float, fo
         return torch.zeros_like(depth_z)
     lens = ThinLens(torch.tensor(aperture_diameter), torch.tensor(focus_distance))
     known = depth_z > 0
-    circles = lens.coc_diameter_px(torch.where(known, depth_z, 1), torch.tensor(_focal_px(camera)))
+    circles = lens.coc_diameter_px(torch.where(known, depth_z, 1), camera.round_focal_px)
     return torch.where(known, circles, 0)
 
 
@@ -171,10 +171,6 @@ def streaks_px(depth_z: Map, camera: Camera, twist: Float[Tensor, "6"]) -> Map:
         seen = seen & (moved[..., 2] > 0)
         ends.append(camera.focal_px * moved[..., :2] / torch.where(moved[..., 2:] > 0, moved[..., 2:], 1))
     return torch.where(seen, (ends[1] - ends[0]).norm(dim=-1), 0)
-
-
-def _focal_px(camera: Camera) -> float:
-    return float(camera.focal_px.prod().sqrt())
 
 
 def _f_number(view: View, aperture_diameter: float, metres_per_unit: float | None) -> float | None:

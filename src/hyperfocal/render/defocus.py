@@ -43,7 +43,7 @@ def circle_variance_px2(
     axis, shift = camera.world_to_camera[:, 2, :3], camera.world_to_camera[:, 2, 3:]
     # What is nearer is culled, and must not divide by zero first.
     depth_z = ((means * axis.unsqueeze(1)).sum(-1) + shift).clamp_min(near)
-    focal_px = camera.focal_px.prod(-1).sqrt().unsqueeze(1)
+    focal_px = camera.round_focal_px.unsqueeze(1)
     return gaussian_variance(shape) * _per_view(lens, len(axis)).coc_diameter_px(depth_z, focal_px).square()
 
 
