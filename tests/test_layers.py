@@ -15,7 +15,7 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("shapes", "transforms", "color", "sh", "errors", "files", "tensor_files", "progress", "activations", "scratch"),
     (
         *("gaussians", "camera", "distortion", "lens", "apertures", "depth", "scene", "exif_lens", "rendering"),
-        *("protocols", "paths", "shutter"),
+        *("protocols", "paths", "path_lens", "shutter"),
     ),
     ("data", "export", "nets", "native"),
     ("render",),

@@ -31,9 +31,11 @@ class Keyframe:
     time_s: float
     camera: Camera
     focus_distance: float | None = None
-    """Camera z in focus, in scene units; read and kept, not used by films yet."""
+    """Camera z in focus, in scene units."""
+    aperture_diameter: float | None = None
+    """Scene units."""
     f_number: float | None = None
-    """Focal length over aperture; read and kept, not used by films yet."""
+    """Focal length over aperture, in place of `aperture_diameter` where the scale of the scene is known."""
 
 
 @dataclass(frozen=True)

@@ -64,8 +64,39 @@ def test_a_file_tells_how_long_and_how_large(scene: Scene, gaussians: Gaussians,
     write_path(tmp_path / "mine.json", CameraPath(keyframes, seconds=2.0, fps=5.0))
     film = plan_film(scene, gaussians, str(tmp_path / "mine.json"))
     assert (len(film.cameras.world_to_camera), film.fps, film.cameras.width) == (10, 5.0, 64)
-    assert "lens, which films do not use yet" in film.notes[0]
+    assert "does not tell all of a lens" in film.notes[0]
+    assert film.lens is None
     assert len(plan_film(scene, gaussians, str(tmp_path / "mine.json"), seconds=1.0).cameras.world_to_camera) == 5
+
+
+def test_the_focus_goes_from_keyframe_to_keyframe(scene: Scene, gaussians: Gaussians, tmp_path: Path) -> None:
+    camera = replace(pinhole(64, 48), world_to_camera=ring_of_cameras(1).world_to_camera[0])
+    ends = Keyframe(0.0, camera, focus_distance=2.0, aperture_diameter=0.5), Keyframe(2.0, camera, focus_distance=8.0)
+    write_path(tmp_path / "mine.json", CameraPath(ends, seconds=2.0, fps=2.0))
+    film = plan_film(scene, gaussians, str(tmp_path / "mine.json"))
+    assert film.lens is not None and film.notes == ()
+    assert film.lens.aperture_diameter.tolist() == pytest.approx([0.5] * 4)
+    assert film.lens.focus_distance[[0, -1]].tolist() == pytest.approx([2.0, 8.0])
+    (tmp_path / "frames").mkdir()
+    write_frames(tmp_path / "frames", gaussians, film)
+    again = plan_film(scene, gaussians, str(tmp_path / "frames" / "path.json"))
+    assert again.lens is not None
+    torch.testing.assert_close(again.lens.focus_distance, film.lens.focus_distance)
+    first, last = (np.asarray(Image.open(tmp_path / "frames" / f"{i:05}.png")).astype(float) for i in (0, 3))
+    assert np.abs(first - last).mean() > 1, "the camera stands, the focus moves"
+
+
+def test_an_f_number_is_an_aperture_where_the_scale_is_known(
+    scene: Scene, gaussians: Gaussians, tmp_path: Path
+) -> None:
+    camera = replace(pinhole(64, 48), world_to_camera=ring_of_cameras(1).world_to_camera[0])
+    keyframe = Keyframe(0.0, camera, focus_distance=2.0, f_number=2.0)
+    write_path(tmp_path / "mine.json", CameraPath((keyframe,), seconds=1.0, fps=2.0))
+    assert plan_film(scene, gaussians, str(tmp_path / "mine.json")).lens is None
+    film = plan_film(replace(scene, metres_per_unit=0.1), gaussians, str(tmp_path / "mine.json"))
+    assert film.lens is not None
+    focal_m = 0.036 * float(camera.focal_px[0]) / 64
+    assert film.lens.aperture_diameter.tolist() == pytest.approx([focal_m / 2 / 0.1] * 2)
 
 
 def test_a_way_through_the_photographs_is_smooth_unless_it_should_meet_them(gaussians: Gaussians) -> None:

@@ -11,8 +11,9 @@ Ours, in the axes and units of the scene (see the conventions page):
         "world_to_camera": [4 rows of 4],
         "focal_px": 1100.0,           or [x, y], for a picture of width x height
         "center_px": [640, 360],      optional, the middle if left out
-        "focus_distance": 2.5,        optional, scene units; kept, not used by films yet
-        "f_number": 2.8}]}            optional; kept, not used by films yet
+        "focus_distance": 2.5,        optional, scene units
+        "aperture_diameter": 0.05,    optional, scene units
+        "f_number": 2.8}]}            optional, in place of it where the scale of the scene is known
 
 nerfstudio's (`camera_path.json` of its viewer, `_write_json` in nerfstudio/viewer/render_panel.py, read by
 `get_path_from_json` in nerfstudio/cameras/camera_paths.py; and `camera_path_blender.json` of its Blender add-on,
@@ -41,6 +42,7 @@ from ..files import read_json, write_text
 from ..paths import CameraPath, Keyframe
 from ..transforms import quaternion_from_rotation, rigid, rotation_from_quaternion, world_to_camera_from_opengl
 
+_LENS = ("focus_distance", "aperture_diameter", "f_number")
 _REPAIRABLE = 1e-3  # largest entry of |R^T R - 1| that is taken for rounding
 
 
@@ -82,6 +84,7 @@ def write_path(path: Path | str, camera_path: CameraPath) -> None:
             "focal_px": keyframe.camera.focal_px.tolist(),
             "center_px": keyframe.camera.center_px.tolist(),
             "focus_distance": keyframe.focus_distance,
+            "aperture_diameter": keyframe.aperture_diameter,
             "f_number": keyframe.f_number,
         }
         for keyframe in camera_path.keyframes
@@ -102,7 +105,7 @@ def _ours(content: dict[str, Any]) -> CameraPath:
         pose = _matrix(entry["world_to_camera"], where)
         middle = entry.get("center_px") or [width / 2, height / 2]
         camera = _camera(pose, entry["focal_px"], middle, width, height)
-        lens = {name: _positive(entry.get(name), name, where) for name in ("focus_distance", "f_number")}
+        lens = {name: _positive(entry.get(name), name, where) for name in _LENS}
         keyframes.append(Keyframe(_number(entry["time_s"], f"time_s of {where}"), camera, **lens))
     closed = content.get("closed", False)
     if not isinstance(closed, bool):

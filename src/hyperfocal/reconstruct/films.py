@@ -3,7 +3,7 @@
 import math
 from collections.abc import Iterator
 from contextlib import ExitStack
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +20,7 @@ from ..export.path_json import read_path, write_path
 from ..export.video import film_writer
 from ..gaussians import Gaussians
 from ..lens import ThinLens
+from ..path_lens import lens_along
 from ..paths import (
     CameraPath,
     Keyframe,
@@ -36,6 +37,7 @@ from ..paths import (
 from ..progress import Progress, silent
 from ..scene import Scene
 from ..shapes import Image, Map
+from .lens_choice import SENSOR_WIDTH_MM
 from .looks import picture_of, rendering_of
 from .pictures import DepthRange, depth_picture
 
@@ -97,7 +99,7 @@ def plan_film(
     if smooth is not None and not (path == "interpolate" and 0 <= smooth < math.inf):
         raise BadInputError(f"--smooth is {smooth:g}; it belongs to --path interpolate, in seconds, 0 or more.")
     if path not in PATHS:
-        return _from_file(Path(path), size, seconds, fps)
+        return _from_file(Path(path), scene, size, seconds, fps)
     views = scene.posed_views
     if not views:
         raise NothingUsableError(f"{scene.source} has no cameras, which a film of the path {path} starts from.")
@@ -154,6 +156,10 @@ def write_frames(
             _save(folder / f"{i:05}.depth.png", depth_picture(depth_z, span))
     count = len(film.cameras.world_to_camera)
     keyframes = tuple(Keyframe(i / film.fps, film.cameras[i]) for i in range(count))
+    if film.lens is not None and bool(film.lens.focus_distance.isfinite().all()):  # the file has no word for infinity
+        lens = zip(film.lens.focus_distance.tolist(), film.lens.aperture_diameter.tolist(), strict=True)
+        told = zip(keyframes, lens, strict=True)
+        keyframes = tuple(replace(k, focus_distance=focus, aperture_diameter=aperture) for k, (focus, aperture) in told)
     write_path(folder / FRAMES_MARK, CameraPath(keyframes, count / film.fps, fps=film.fps))
 
 
@@ -183,19 +189,35 @@ def _each_frame(
         progress("rendering", i + 1, count)
 
 
-def _from_file(path: Path, size: tuple[int, int] | None, seconds: float | None, fps: float | None) -> Film:
+def _from_file(
+    path: Path, scene: Scene, size: tuple[int, int] | None, seconds: float | None, fps: float | None
+) -> Film:
     if not path.exists() and path.suffix.lower() != ".json":
         raise BadInputError(f"--path {path} is none of {', '.join(PATHS)}, nor an existing JSON file of a camera path.")
     camera_path = read_path(path)
     fps = fps or camera_path.fps or FPS
     first = camera_path.keyframes[0].camera
-    cameras = sample(camera_path, _count(seconds or camera_path.seconds, fps))
-    keyframes = camera_path.keyframes
-    has_lens = any(keyframe.focus_distance or keyframe.f_number for keyframe in keyframes)
-    notes = (
-        (f"{path} sets a lens, which films do not use yet: say it with --aperture and --focus.",) if has_lens else ()
+    count = _count(seconds or camera_path.seconds, fps)
+    told = replace(
+        camera_path, keyframes=tuple(_with_aperture(k, scene.metres_per_unit) for k in camera_path.keyframes)
     )
-    return Film(framed(cameras, *(size or _even(first.width, first.height))), fps, notes)
+    lens = lens_along(told, count)
+    notes = ()
+    if lens is None and any(k.focus_distance or k.aperture_diameter or k.f_number for k in camera_path.keyframes):
+        notes = (
+            f"{path} does not tell all of a lens (a focus_distance and an aperture_diameter, or an f_number where the "
+            "scale of the scene is known): without --aperture and --focus the film is sharp everywhere.",
+        )
+    return Film(framed(sample(camera_path, count), *(size or _even(first.width, first.height))), fps, notes, lens)
+
+
+def _with_aperture(keyframe: Keyframe, metres_per_unit: float | None) -> Keyframe:
+    """Return the keyframe with the aperture of its f-number, of a lens that shows as much on film of 36 mm."""
+    if keyframe.aperture_diameter is not None or keyframe.f_number is None or metres_per_unit is None:
+        return keyframe
+    camera = keyframe.camera
+    focal_m = 1e-3 * SENSOR_WIDTH_MM * float(camera.round_focal_px) / max(camera.width, camera.height)
+    return replace(keyframe, aperture_diameter=focal_m / keyframe.f_number / metres_per_unit)
 
 
 def _orbit_notes(cameras: Camera, up: Tensor) -> tuple[str, ...]:
