@@ -198,12 +198,9 @@ def _from_file(
     fps = fps or camera_path.fps or FPS
     first = camera_path.keyframes[0].camera
     count = _count(seconds or camera_path.seconds, fps)
-    told = replace(
-        camera_path, keyframes=tuple(_with_aperture(k, scene.metres_per_unit) for k in camera_path.keyframes)
-    )
-    lens = lens_along(told, count)
-    notes = ()
-    if lens is None and any(k.focus_distance or k.aperture_diameter or k.f_number for k in camera_path.keyframes):
+    keyframes = tuple(_with_aperture(keyframe, scene.metres_per_unit) for keyframe in camera_path.keyframes)
+    lens, notes = lens_along(replace(camera_path, keyframes=keyframes), count), ()
+    if lens is None and any(k.focus_distance or k.aperture_diameter or k.f_number for k in keyframes):
         notes = (
             f"{path} does not tell all of a lens (a focus_distance and an aperture_diameter, or an f_number where the "
             "scale of the scene is known): without --aperture and --focus the film is sharp everywhere.",
