@@ -82,7 +82,11 @@ def test_auto_fits_the_blur_that_there_is(lens: bool, motion: bool) -> None:
 @pytest.mark.parametrize("mode", ["on", "auto"])
 def test_what_is_asked_for_stays_and_what_auto_fits_has_to_be_worth_it(mode: Blur) -> None:
     capture = CaptureConfig(lens=mode, motion=mode, blur_start=0.0, blur_check=0.5, sub_frames=2, worth=0.99)
-    checkpoint = last(fit(taken(True, True)[:2], world(), small(8, background="black", capture=capture))).checkpoint()
+    stages: set[str] = set()
+    config = small(8, background="black", capture=capture)
+    steps = fit(taken(True, True)[:2], world(), config, progress=lambda stage, done, total: stages.add(stage))
+    checkpoint = last(steps).checkpoint()
+    assert {"looking for the lens", "looking for motion"} <= stages, "they take seconds"
     assert checkpoint.capture.values.blur_names == (("aperture", "focus", "motion") if mode == "on" else ())
     assert max(checkpoint.blur_gains.values()) < 0.99
 

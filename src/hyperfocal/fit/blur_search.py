@@ -10,6 +10,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from ..gaussians import Gaussians
+from ..progress import Progress, silent
 from ..render import render
 from ..scene import Photograph
 from .capture import CaptureParameters, Units
@@ -51,6 +52,8 @@ class Search:
     """Around which to look for that of each photograph; the same in a group."""
     loss: Loss
     """What is compared."""
+    progress: Progress = silent
+    """Told of every photograph."""
 
 
 @torch.no_grad()
@@ -123,6 +126,7 @@ def _with_lens(values: CaptureParameters, search: Search) -> CaptureParameters:
                 found = search.loss(photograph, row | {"aperture": aperture, "focus": focus.unsqueeze(0)})
                 if found < least[i, j]:
                     least[i, j], foci[i, j] = found, focus
+        search.progress("looking for the lens", i + 1, len(search.photographs))
     # By the product of losses: one photograph that nothing explains well does not decide for all.
     chosen = torch.stack([least[groups == group].clamp_min(1e-9).log().sum(0).argmin() for group in groups])
     apertures = (search.apertures * torch.tensor(_SHARES)[chosen]).log()
@@ -148,6 +152,7 @@ def _with_motion(values: CaptureParameters, search: Search) -> CaptureParameters
         tried = list(_turns(search.config.streak_px / search.units.focal_px))
         tried += [values.motion[i]] if values.has_motion else []
         motion[i] = min(tried, key=lambda turn: search.loss(photograph, row | {"motion": turn}))
+        search.progress("looking for motion", i + 1, len(search.photographs))
     return replace(values, motion=motion)
 
 

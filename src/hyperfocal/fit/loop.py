@@ -220,7 +220,7 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
-        search = partial(_search, photographs, state, captured, run)
+        search = partial(_search, photographs, state, captured, run, progress)
         if index == math.ceil(config.capture.blur_start * steps):
             captured = replace(captured, values=blur_search.found(captured.values, search()))
         if index == math.ceil(config.capture.blur_check * steps):
@@ -259,7 +259,11 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
 
 
 def _search(
-    photographs: PhotographStore, state: Trainable, captured: capture.TrainableCapture, run: _Run
+    photographs: PhotographStore,
+    state: Trainable,
+    captured: capture.TrainableCapture,
+    run: _Run,
+    progress: Progress,
 ) -> blur_search.Search:
     """Return what blur is looked for in."""
     config = run.config.capture
@@ -277,7 +281,7 @@ def _search(
 
     usual = config.circle_px / (run.units.focal_px * run.units.inverse_range)
     apertures = first_apertures(run.lens_prior, usual, run.units)
-    return blur_search.Search(photographs, gaussians, config, run.units, captured.groups, apertures, loss)
+    return blur_search.Search(photographs, gaussians, config, run.units, captured.groups, apertures, loss, progress)
 
 
 @dataclass
