@@ -25,8 +25,8 @@ FACTORS = (2, 4, 8, 16)  # by which strongly blurred depths may be drawn smaller
 LEAST_CIRCLE_PX = 3.0  # of the smaller picture: measured to stay 57 dB and more from the whole one
 MARGIN_PX = 4  # of the smaller picture around the image, for the interpolation
 ROUNDS = 2  # of light_kept: a third gains half a decibel at most
-# Found on a view of the demo that the bench does not look at: together they give with two rounds more than three plain
-# ones do, in half the time.
+# Found on a view of `captures/photographs` that the bench does not look at: together they give with two rounds more
+# than three plain ones do, in half the time.
 _OVER = 1.3  # each round corrects this power of what it finds
 _PART = 0.9  # and the power of all of it that is kept
 _ROUGHER_CUT = 8  # times the alpha cut, to measure light
