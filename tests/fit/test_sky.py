@@ -126,7 +126,8 @@ def test_held_out_photographs_gain_from_a_sky(densify: McmcConfig | ClassicConfi
 
 def test_the_extent_is_that_of_the_scene_without_its_sky() -> None:
     photographs = outdoors()
-    plain, config = small(1), small(1, initial=SKY)
+    room = McmcConfig(cap=2_000)
+    plain, config = small(1, densify=room), small(1, densify=room, initial=SKY)
     scene = scene_of(photographs)
     starts = [next(fit(photographs, initialize_gaussians(scene, c), c)).checkpoint() for c in (plain, config)]
     assert starts[0].units == starts[1].units

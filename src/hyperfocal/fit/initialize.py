@@ -84,8 +84,12 @@ def neighbour_distances(positions: Float[Tensor, "p 3"]) -> Float[Tensor, " p"]:
 
 
 def with_fewer_points(scene: Scene, config: FitConfig) -> Scene:
-    """Return the scene with no more points than a fit may have Gaussians, the sky's left aside, and a note about it."""
-    most, points = max(config.densify.cap - config.initial.sky, 1), scene.points
+    """Return the scene with no more points than a fit may have Gaussians, and a note about it.
+
+    Room is left for a sky, but no more than half.
+    """
+    cap, points = config.densify.cap, scene.points
+    most = max(cap - config.initial.sky, (cap + 1) // 2)
     if points is None or len(points) <= most:
         return scene
     generator = torch.Generator().manual_seed(config.seed)
