@@ -68,7 +68,6 @@ def figures(
     shown = torch.from_numpy(~perhaps_revealed(circle_px))
     view_name = f"view{view}_{focus}"
     keep_view(folder, view_name, rendered=srgb_from_linear(drawn), truth=srgb_from_linear(truth), valid=shown)
-    # Two pictures differ by twice the variance of one, their mean has half of it.
     noise_db = noise_of_mean_db(truths[0], truths[1], shown)
     return figures_from(folder) | {
         "linear_psnr_db": psnr(drawn, truth, shown),

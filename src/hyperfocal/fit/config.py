@@ -206,6 +206,11 @@ class CaptureConfig:
     streak_rate_px: float = 0.3
     """Adam's step size of motions at the first step, as the length of a streak in photographs of full size."""
 
+    @property
+    def wants_blur(self) -> bool:
+        """Whether lens or motion are looked for."""
+        return (self.lens, self.motion) != ("off", "off")
+
     def __post_init__(self) -> None:
         known = get_args(Exposure)
         _require(self.exposure in known, f"`exposure` must be one of {', '.join(known)}, got {self.exposure!r}.")

@@ -220,12 +220,13 @@ def _steps(photographs: PhotographStore, start: Checkpoint, run: _Run, progress:
         # Every photograph once in random order, then again in another.
         order = order or torch.randperm(len(photographs), generator=run.generator).tolist()
         which = order.pop(0)
-        search = partial(_search, photographs, state, captured, run, progress)
-        if index == math.ceil(config.capture.blur_start * steps):
-            captured = replace(captured, values=blur_search.found(captured.values, search()))
-        if index == math.ceil(config.capture.blur_check * steps):
-            values, gains = blur_search.checked(captured.values, search())
-            captured = replace(captured, values=values)
+        if config.capture.wants_blur:
+            search = partial(_search, photographs, state, captured, run, progress)
+            if index == math.ceil(config.capture.blur_start * steps):
+                captured = replace(captured, values=blur_search.found(captured.values, search()))
+            if index == math.ceil(config.capture.blur_check * steps):
+                values, gains = blur_search.checked(captured.values, search())
+                captured = replace(captured, values=values)
         means_rate = run.units.extent * schedules.means_rate(config.learning_rates, index / steps)
         with torch_on_one_thread() as threads:
             photograph = photographs.photograph(which, schedules.shrink_factor(config, index / steps))

@@ -86,7 +86,7 @@ def reconstruct(
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
-    if (config.fit.capture.lens, config.fit.capture.motion) != ("off", "off"):
+    if config.fit.capture.wants_blur:
         needed += len(scene.views) * math.prod(reduced_size(largest_size(scene), config.long_side)) * PNG_BYTES
     with (
         unfinished(Path(out), resume=resume, overwrite=overwrite) as work,
