@@ -29,7 +29,7 @@ def write_toy_capture(folder: Path, gaussians: Gaussians, cameras: Camera) -> No
         frames[-1] |= {"fl_x": K[0][0], "fl_y": K[1][1], "cx": K[0][2], "cy": K[1][2]}
         frames[-1] |= {"w": cameras.width, "h": cameras.height}
         views.append({"image": name, "width": cameras.width, "height": cameras.height, "K": K})
-        views[-1]["world_to_camera"] = pose.tolist()
+        views[-1] |= {"world_to_camera": pose.tolist(), "depth": {"file": depth_name, "units_per_step": 1e-4}}
     unit = {"depth_unit_scale_factor": 1e-4}
     (folder / "transforms.json").write_text(json.dumps(unit | {"frames": frames}))
-    (folder / "cameras.json").write_text(json.dumps(unit | {"axes": "opencv", "units": "metres", "views": views}))
+    (folder / "cameras.json").write_text(json.dumps({"axes": "opencv", "units": "metres", "views": views}))

@@ -184,6 +184,6 @@ def test_equal_seeds_give_equal_bits() -> None:
 
 def test_regularisers_are_weighted_means_in_units_of_the_scene() -> None:
     g = random_gaussians(10)
-    terms = Mcmc(McmcConfig(opacity_weight=0.5, scale_weight=2.0)).regularizers(g, 4.0)
+    terms = Mcmc(McmcConfig(opacity_weight=0.5, scale_weight=2.0)).regularizers(g, 4.0, 0.0)
     torch.testing.assert_close(terms["opacity"], 0.5 * g.opacities.mean())
     torch.testing.assert_close(terms["scale"], 0.5 * g.scales.mean())

@@ -231,6 +231,8 @@ def _check_cameras(folder: Path) -> None:
             z = _picture(folder / frame["depth_file_path"]) * nerfstudio["depth_unit_scale_factor"]
             assert z.shape[::-1] == size
             assert 0.3 < z.min() < z.max() < 3  # metres: the room is small
+            step = nerfstudio["depth_unit_scale_factor"]
+            assert view["depth"] == {"file": frame["depth_file_path"], "units_per_step": step}
 
 
 def test_the_capture_in_the_repository_agrees_with_itself() -> None:
@@ -245,7 +247,7 @@ def test_the_depth_in_the_repository_is_that_of_the_cameras() -> None:
         pytest.skip("captures/still_life is not part of an installed package")
     plain = json.loads((CAPTURE / "cameras.json").read_text())
     for view in plain["views"][::8]:
-        z = _picture(CAPTURE / "depth" / f"{Path(view['image']).stem}.png") * plain["depth_unit_scale_factor"]
+        z = _picture(CAPTURE / "depth" / f"{Path(view['image']).stem}.png") * view["depth"]["units_per_step"]
         v, u = np.mgrid[0 : view["height"], 0 : view["width"]] + 0.5
         rays = np.stack([u, v, np.ones_like(u)], axis=-1) @ np.linalg.inv(view["K"]).T
         to_world = np.linalg.inv(view["world_to_camera"])

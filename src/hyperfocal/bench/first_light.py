@@ -3,16 +3,13 @@
 The cameras are the true ones, so the figures are of the fit and the renderer alone.
 """
 
-import json
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
-from PIL import Image
 
-from ..data import load_photograph, read_scene
+from ..data import load_depth, load_photograph, read_scene
 from ..errors import BadInputError
 from ..progress import Progress
 from ..scene import Photograph, Scene, split_views
@@ -104,16 +101,8 @@ def read_capture(capture: Path) -> tuple[Scene, dict[str, Map]]:
     The photographs come without their depth maps, from which a fit would start: the truth is for measuring alone.
     """
     scene = read_scene(capture)
-    scene = replace(scene, views=tuple(replace(view, depth=None) for view in scene.views))
-    record = json.loads((capture / "cameras.json").read_text(encoding="utf-8"))
-    unit = record.get("depth_unit_scale_factor")
-    if unit is None:
-        return scene, {}
-    depth_truth = {}
-    for view in scene.views:
-        path = capture / "depth" / f"{Path(view.name).stem}.png"
-        depth_truth[view.name] = torch.from_numpy(np.asarray(Image.open(path)).astype(np.float32) * unit)
-    return scene, depth_truth
+    truth = {view.name: depth.values for view in scene.views if (depth := load_depth(view)) is not None}
+    return replace(scene, views=tuple(replace(view, depth=None) for view in scene.views)), truth
 
 
 def held_out_photograph(capture: Path, view: int) -> Photograph:

@@ -12,7 +12,7 @@ from jaxtyping import Float
 from PIL import Image
 
 from ..color import linear_from_srgb, srgb_from_linear
-from ..data import load_photograph, read_scene
+from ..data import load_depth, load_photograph, read_scene
 from ..errors import BadInputError, NothingUsableError
 from ..files import write_text
 from ..fit import FitConfig, initialize_gaussians
@@ -24,7 +24,7 @@ from ..scene import DepthFile, Photograph, Scene, View, split_views
 from ..sfm import estimate_poses, triangulate_points
 from ..sh import color_from_dc, dc_from_color
 from ..synthetic.cameras import intrinsics, two_ring_path
-from ..synthetic.mitsuba_capture import render_capture
+from ..synthetic.mitsuba_capture import DEPTH_UNIT, render_capture
 from ..synthetic.softness import Softness
 from ..transforms import align_similarity, twist_from_rigid
 from .fountain import camera_errors_cm
@@ -144,7 +144,7 @@ def shots_of(setting: Setting, root: Path, may_render: bool, progress: Progress)
     capture, twin = (_present(which, root, may_render, progress) for which in (setting, setting.sharp))
     true_scene, scale = read_scene(capture), 1.0
     scene = replace(true_scene, views=tuple(replace(view, depth=None) for view in true_scene.views))
-    truth, depth_unit = _truth(true_scene, capture)
+    truth = _truth(true_scene, capture)
     figures = {}
     if setting.sfm:
         blind = replace(scene, views=tuple(replace(view, camera=None) for view in scene.views), metres_per_unit=None)
@@ -158,7 +158,7 @@ def shots_of(setting: Setting, root: Path, may_render: bool, progress: Progress)
     training, held_out = (tuple(v for v in views if v.camera is not None) for views in (training, held_out))
     figures["placed"] = float(len(training) + len(held_out))
     seen = triangulate_points(replace(scene, views=training), config=ReconstructConfig().sfm, progress=progress)
-    sharp = (_judging(view, twin, depth_unit / scale) for view in held_out)
+    sharp = (_judging(view, twin, DEPTH_UNIT / scale) for view in held_out)
     return Shots(
         training=tuple(load_photograph(view, depth=False) for view in training),
         held_out=tuple(load_photograph(view) for view in sharp),
@@ -181,23 +181,24 @@ def _judging(view: View, twin: Path, units_per_step: float) -> View:
     return replace(view, image=twin / "images" / name, depth=DepthFile(twin / "depth" / name, units_per_step))
 
 
-def _truth(scene: Scene, capture: Path) -> tuple[dict[str, Truth], float]:
-    """Return how each photograph was taken, and the metres of a step of depth."""
-    depth_unit = json.loads((capture / "cameras.json").read_text(encoding="utf-8"))["depth_unit_scale_factor"]
+def _truth(scene: Scene, capture: Path) -> dict[str, Truth]:
+    """Return how each photograph was taken."""
     record = capture / "lens.json"
     photographs = json.loads(record.read_text(encoding="utf-8"))["photographs"] if record.exists() else []
     taken = {Path(photograph["image"]).name: photograph for photograph in photographs}
     truth = {}
     for view in scene.views:
-        assert view.camera is not None
+        assert view.camera is not None and view.depth is not None
         name, aperture, focus, twist = Path(view.name).name, 0.0, None, np.zeros(6)
         if name in taken:
             aperture, focus = taken[name]["aperture_diameter"], taken[name]["focus_distance"]
             start, end = (torch.tensor(taken[name][f"world_to_camera_{w}"]).double() for w in ("start", "end"))
             twist = twist_from_rigid(end @ torch.linalg.inv(start)).numpy()
-        depth_z = np.asarray(Image.open(capture / "depth" / name)).astype(np.float32) * np.float32(depth_unit)
-        truth[view.name] = Truth(view.camera.intrinsics().double().numpy(), depth_z, aperture, focus, twist)
-    return truth, depth_unit
+        depth = load_depth(view)
+        assert depth is not None
+        K = view.camera.intrinsics().double().numpy()
+        truth[view.name] = Truth(K, depth.values.numpy(), aperture, focus, twist)
+    return truth
 
 
 def _present(setting: Setting, root: Path, may_render: bool, progress: Progress) -> Path:

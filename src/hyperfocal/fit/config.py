@@ -96,6 +96,8 @@ class McmcConfig:
     of the positions, and decays with it. Only nearly transparent Gaussians walk."""
     opacity_weight: float = 0.01
     """Weight of the mean opacity in the loss: what is not needed fades and is relocated."""
+    opacity_until: float = 1.0
+    """When that ends, as a fraction of the run."""
     scale_weight: float = 0.01
     """Weight of the mean standard deviation over the scene's extent in the loss."""
 
@@ -108,6 +110,7 @@ class McmcConfig:
             f"got {self.start}, {self.grow_until}, {self.stop}.",
         )
         _require(0 < self.dead_opacity < 1, f"`dead_opacity` must be in (0, 1), got {self.dead_opacity}.")
+        _require(0 <= self.opacity_until <= 1, f"`opacity_until` must be in [0, 1], got {self.opacity_until}.")
         for name in ("least_growth", "noise", "opacity_weight", "scale_weight"):
             _require(getattr(self, name) >= 0, f"`{name}` must not be negative, got {getattr(self, name)}.")
 

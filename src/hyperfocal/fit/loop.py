@@ -349,7 +349,14 @@ def _differentiate(
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
     )
     terms = loss_terms(
-        rendering, photograph, without_size_of(run.sky, gaussians), run.units.extent, config, run.densifier, threads
+        rendering,
+        photograph,
+        without_size_of(run.sky, gaussians),
+        run.units.extent,
+        config,
+        run.densifier,
+        threads,
+        share,
     )
     if clear_z > 0:
         terms["clear_view"] = clear_view.fading(gaussians, photograph.camera, clear_z)

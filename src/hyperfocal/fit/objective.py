@@ -19,6 +19,7 @@ def loss_terms(
     config: FitConfig,
     densifier: Densifier,
     threads: int,
+    share: float,
 ) -> dict[str, Float[Tensor, ""]]:
     """Return the weighted terms by name; their sum is the loss.
 
@@ -30,9 +31,10 @@ def loss_terms(
         config: Weights.
         densifier: Its regularisers are terms too.
         threads: Of the native kernel.
+        share: Of the run that is over.
     """
     photometric = photometric_loss(rendering, photograph, config, threads)
-    return {"photometric": photometric, **densifier.regularizers(gaussians, extent)}
+    return {"photometric": photometric, **densifier.regularizers(gaussians, extent, share)}
 
 
 def photometric_loss(

@@ -198,10 +198,13 @@ def _write_depth(out_dir: Path, stem: str, z: Float32[np.ndarray, "h w"], files:
 def write_cameras(out_dir: Path, names: list[str], path: CameraPath, *, depth: Literal["png16", "npz", "none"]) -> None:
     """Write cameras.json (OpenCV world_to_camera) and transforms.json (nerfstudio: OpenGL camera-to-world)."""
     size = {"width": path.width, "height": path.height}
-    views = [
+    views: list[dict[str, Any]] = [
         {"image": name, **size, "K": path.K.tolist(), "world_to_camera": pose.tolist()}
         for name, pose in zip(names, path.world_to_camera, strict=True)
     ]
+    if depth == "png16":
+        for view in views:
+            view["depth"] = {"file": f"depth/{Path(view['image']).stem}.png", "units_per_step": DEPTH_UNIT}
     plain: dict[str, Any] = {"axes": "opencv", "units": "metres", "metres_per_unit": 1.0, "up": [0.0, 0.0, 1.0]}
     plain |= {"photographs": ".", "views": views}
     frames = []
@@ -221,7 +224,6 @@ def write_cameras(out_dir: Path, names: list[str], path: CameraPath, *, depth: L
         "frames": frames,
     }
     if depth == "png16":
-        plain = {"depth_unit_scale_factor": DEPTH_UNIT} | plain
         nerfstudio = {"depth_unit_scale_factor": DEPTH_UNIT} | nerfstudio
     _write(out_dir / "cameras.json", (json.dumps(plain, indent=1) + "\n").encode())
     _write(out_dir / "transforms.json", (json.dumps(nerfstudio, indent=1) + "\n").encode())

@@ -58,8 +58,8 @@ class Densifier(Protocol[Memory]):
         """Return the memory for a fit that starts with `count` Gaussians."""
         ...
 
-    def regularizers(self, gaussians: Gaussians, extent: float) -> dict[str, Float[Tensor, ""]]:
-        """Return terms to add to the loss, by name, weighted."""
+    def regularizers(self, gaussians: Gaussians, extent: float, share: float) -> dict[str, Float[Tensor, ""]]:
+        """Return terms to add to the loss, by name, weighted; `share` of the run is over."""
         ...
 
     def step(self, state: Trainable, memory: Memory, seen: Observation) -> tuple[Trainable, Memory]:

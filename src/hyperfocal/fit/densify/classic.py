@@ -46,7 +46,7 @@ class Classic:
         """Return an empty memory."""
         return GradientMemory(torch.zeros(count), torch.zeros(count))
 
-    def regularizers(self, gaussians: Gaussians, extent: float) -> dict[str, Float[Tensor, ""]]:
+    def regularizers(self, gaussians: Gaussians, extent: float, share: float) -> dict[str, Float[Tensor, ""]]:
         """Return no terms."""
         return {}
 

@@ -37,10 +37,11 @@ class Mcmc:
     def init(self, count: int) -> None:
         """Return no memory."""
 
-    def regularizers(self, gaussians: Gaussians, extent: float) -> dict[str, Float[Tensor, ""]]:
+    def regularizers(self, gaussians: Gaussians, extent: float, share: float) -> dict[str, Float[Tensor, ""]]:
         """Return the mean opacity and the mean standard deviation in units of the extent, weighted (section 4.3)."""
+        opacity_weight = self.config.opacity_weight if share < self.config.opacity_until else 0.0
         return {
-            "opacity": self.config.opacity_weight * gaussians.opacities.mean(),
+            "opacity": opacity_weight * gaussians.opacities.mean(),
             "scale": self.config.scale_weight * gaussians.scales.mean() / extent,
         }
 
