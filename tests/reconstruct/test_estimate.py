@@ -9,7 +9,7 @@ from hyperfocal.data.photo_size import photo_size, reduced_camera
 from hyperfocal.fit.config import FitConfig, McmcConfig
 from hyperfocal.reconstruct import estimate
 from hyperfocal.reconstruct.config import ReconstructConfig
-from hyperfocal.reconstruct.estimate import StepCost, estimate_costs
+from hyperfocal.reconstruct.estimate import Costs, StepCost, estimate_costs
 from hyperfocal.scene import Scene, View
 
 FIT = FitConfig(steps=1000, densify=McmcConfig(cap=50_000))
@@ -41,11 +41,22 @@ def test_blur_costs_its_factor_from_when_it_is_fitted_and_the_search_for_it(unpo
         capture = replace(FIT.capture, **changes)  # pyright: ignore[reportArgumentType]
         return estimate_costs(unposed, ReconstructConfig(fit=replace(FIT, capture=capture))).seconds["fit"]
 
-    sharp, soft, moved = fit_s(), fit_s(lens="on"), fit_s(motion="auto", sub_frames=7)
+    sharp, soft, moved = fit_s(), fit_s(lens="on"), fit_s(motion="on", sub_frames=7)
     assert 1.4 * sharp < soft < 2 * sharp
     assert 6 * sharp < moved < 10 * sharp
-    assert fit_s(lens="auto", motion="auto") > moved + soft - sharp
+    assert fit_s(lens="on", motion="on") > moved + soft - sharp
     assert fit_s(motion="off", sub_frames=20) == sharp
+
+
+def test_auto_costs_its_trial_and_the_rest_only_where_blur_is_kept(unposed: Scene) -> None:
+    def costs(**changes: object) -> Costs:
+        capture = replace(FIT.capture, **changes)  # pyright: ignore[reportArgumentType]
+        return estimate_costs(unposed, ReconstructConfig(fit=replace(FIT, capture=capture)))
+
+    sharp, soft, auto = costs(), costs(lens="on"), costs(lens="auto")
+    assert sharp.more_if_soft_s == soft.more_if_soft_s == 0
+    assert sharp.seconds["fit"] < auto.seconds["fit"] < soft.seconds["fit"]
+    assert auto.seconds["fit"] + auto.more_if_soft_s == pytest.approx(soft.seconds["fit"])
 
 
 def test_motion_takes_the_memory_of_its_sub_frames(unposed: Scene) -> None:

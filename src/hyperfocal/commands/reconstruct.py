@@ -64,6 +64,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
     split = any(view.is_test for view in scene.views)
     held_out = "none" if config.eval_every == 0 else "the test split" if split else f"every {config.eval_every}th"
     start, most = costs.gaussians
+    more = {"if soft": f"about {duration(costs.more_if_soft_s)} more"} if costs.more_if_soft_s > 0 else {}
     show_facts(
         console,
         f"Plan for {scene.source}",
@@ -77,6 +78,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
             "Gaussians": f"about {start:,} at first, at most {most:,}",
             "time": f"about {duration(costs.total_s)}: "
             + ", ".join(f"{name} {duration(seconds)}" for name, seconds in costs.seconds.items()),
+            **more,
             "memory": f"about {costs.memory_mib / 1024:.1f} GiB",
         },
     )
@@ -89,6 +91,7 @@ def _show_plan(scene: Scene, config: ReconstructConfig, console: Console) -> Map
         "posed": posed,
         "gaussians": costs.gaussians,
         "seconds": costs.seconds,
+        "more_if_soft_s": costs.more_if_soft_s,
         "memory_mib": costs.memory_mib,
         "notes": scene.notes,
     }

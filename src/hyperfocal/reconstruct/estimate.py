@@ -10,7 +10,7 @@ from ..camera import Camera, reduced_size
 from ..fit import FitConfig, fit
 from ..fit.blur_search import LENSES_TRIED, MOTIONS_TRIED
 from ..fit.blur_search import LONG_SIDE as SEARCHED_LONG_SIDE
-from ..fit.config import McmcConfig
+from ..fit.config import Blur, McmcConfig
 from ..fit.schedules import shrink_factor
 from ..gaussians import from_points
 from ..scene import Photograph, Scene, split_views
@@ -41,7 +41,9 @@ class Costs:
     gaussians: tuple[int, int]
     """At first and at most."""
     seconds: dict[str, float]
-    """Of each stage."""
+    """Of each stage. Blur that is to be fitted only if it is worth it counts as far as it is tried."""
+    more_if_soft_s: float
+    """What is added where such blur proves to be worth it."""
     memory_mib: float
     basis: str
     """Where the figures come from, for people."""
@@ -76,14 +78,16 @@ def estimate_costs(scene: Scene, config: ReconstructConfig) -> Costs:
     start = min(known or POINTS_PER_PHOTOGRAPH * len(training), most)
     cost = measure_step()
     seconds = {} if scene.posed_views else {"cameras": _sfm_seconds(len(scene.views), stored, config)}
-    seconds["fit"] = _fit_seconds(config.fit, cost, _course(config.fit, start, most, pixels))
-    seconds["fit"] += _search_seconds(config.fit, cost, start, fitted, len(training))
+    course = _course(config.fit, start, most, pixels)
+    soft_s, sharp_s = (_fit_seconds(config.fit, cost, course, kept=kept) for kept in (True, False))
+    seconds["fit"] = sharp_s + _search_seconds(config.fit, cost, start, fitted, len(training))
     seconds["evaluation"] = len(held_out or training) * (cost.seconds(most, pixels) + 2e-6 * pixels)
     return Costs(
         stored_px=stored,
         fitted_px=fitted,
         gaussians=(start, most),
         seconds=seconds,
+        more_if_soft_s=soft_s - sharp_s,
         memory_mib=peak_mib(demand_of(scene, config, stored), means_of(config)),
         basis=(
             f"A step at full size was measured here on small fits: {1e3 * cost.fixed_s:.1f} ms, and "
@@ -130,13 +134,17 @@ def _course(fit_config: FitConfig, start: int, most: int, pixels: int) -> list[t
     return course
 
 
-def _fit_seconds(fit_config: FitConfig, cost: StepCost, course: list[tuple[int, int]]) -> float:
-    """Return the time of all steps. Blur that is fitted only if it is worth it counts as if it were."""
-    capture = fit_config.capture
-    softer = (LENS_STEP if capture.lens != "off" else 1.0) * (capture.sub_frames if capture.motion != "off" else 1)
-    sharp = math.ceil(capture.blur_start * fit_config.steps)
+def _fit_seconds(fit_config: FitConfig, cost: StepCost, course: list[tuple[int, int]], *, kept: bool) -> float:
+    """Return the time of all steps, if blur that is fitted only where it is worth it is kept, or if it is not."""
+    capture, steps = fit_config.capture, fit_config.steps
+    begin, check = (math.ceil(share * steps) for share in (capture.blur_start, capture.blur_check))
     times = [cost.seconds(count, area) for count, area in course]
-    return sum(times[:sharp]) + softer * sum(times[sharp:])
+
+    def softer(*modes: Blur) -> float:
+        return (LENS_STEP if capture.lens in modes else 1.0) * (capture.sub_frames if capture.motion in modes else 1)
+
+    after = softer("on", "auto") if kept else softer("on")
+    return sum(times[:begin]) + softer("on", "auto") * sum(times[begin:check]) + after * sum(times[check:])
 
 
 def _search_seconds(
