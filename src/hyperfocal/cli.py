@@ -76,7 +76,7 @@ class Reconstruct(Talk):
     """Correct the cameras while fitting (short for --fit.capture.pose)."""
     lens: Blur | None = None
     """Fit a lens to photographs that are out of focus in places: one aperture, and a focus distance for each; the scene
-    comes out sharp. auto: if it is worth it (short for --fit.capture.lens)."""
+    comes out sharp. auto, the default: if it is worth it (short for --fit.capture.lens)."""
     motion: Blur | None = None
     """Fit how the camera moved while each photograph was taken. auto: if it is worth it (short for
     --fit.capture.motion)."""

@@ -22,6 +22,7 @@ from .quality import EVAL_EVERY, SEEDS, STANDSTILL, data_folder, held_out_photog
 
 CHANGES: dict[str, dict[str, object]] = {
     "base": {},
+    "lens_auto": {"capture": CaptureConfig(lens="auto")},
     "exposure": {"capture": CaptureConfig(exposure="affine")},
     "exposure_faster": {"capture": CaptureConfig(exposure="affine", exposure_rate=1e-2)},
     "grid": {"capture": CaptureConfig(exposure="grid")},
@@ -58,7 +59,7 @@ def measure(cell: Cell, config: BenchConfig, folder: Path, progress: Progress) -
     """Return held-out figures of the quick preset with one change."""
     scene = _posed(data_folder(config, "ablation", "photographs, with or without cameras"), progress)
     quick = PRESETS["quick"]
-    chosen = replace(quick.fit, seed=cell.seed, **CHANGES[cell.row])
+    chosen = replace(quick.fit, seed=cell.seed, **{"capture": CaptureConfig(), **CHANGES[cell.row]})
     result = reconstruct(scene, replace(quick, eval_every=EVAL_EVERY, fit=chosen), progress=progress)
     figures = judge(result.gaussians, held_out_photographs(result), folder, {})
     figures["psnr_adjusted_db"] = adjusted_psnr_db(result.gaussians, tuple(held_out_photographs(result)))

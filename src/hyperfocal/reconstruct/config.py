@@ -3,7 +3,7 @@
 from dataclasses import dataclass, field, replace
 from typing import Literal, TypeAlias
 
-from ..fit.config import Blur, Exposure, FitConfig, McmcConfig
+from ..fit.config import Blur, CaptureConfig, Exposure, FitConfig, McmcConfig
 from ..sfm.config import Capture, SfmConfig
 from .memory import parse_memory
 
@@ -34,8 +34,8 @@ class ReconstructConfig:
     """Keep the photographs of the fit in files, in 8 bits, and read them as they are needed."""
     sfm: SfmConfig = field(default_factory=SfmConfig)
     """How the cameras are found."""
-    fit: FitConfig = field(default_factory=FitConfig)
-    """How the Gaussians are fitted."""
+    fit: FitConfig = FitConfig(capture=CaptureConfig(lens="auto"))  # noqa: RUF009
+    """How the Gaussians are fitted; with a lens, if the photographs prove to be out of focus in places."""
 
     def __post_init__(self) -> None:
         if self.eval_every < 0 or self.eval_every == 1:
@@ -50,10 +50,11 @@ class ReconstructConfig:
             raise ValueError(f"`report_views` must be at least 1, got {self.report_views}.")
 
 
+_USUAL = ReconstructConfig()
 PRESETS: dict[Preset, ReconstructConfig] = {
-    "default": ReconstructConfig(),
-    "quick": ReconstructConfig(long_side=480, fit=FitConfig(steps=2_000, densify=McmcConfig(cap=40_000))),
-    "best": ReconstructConfig(long_side=1600, fit=FitConfig(steps=12_000, densify=McmcConfig(cap=250_000))),
+    "default": _USUAL,
+    "quick": replace(_USUAL, long_side=480, fit=replace(_USUAL.fit, steps=2_000, densify=McmcConfig(cap=40_000))),
+    "best": replace(_USUAL, long_side=1600, fit=replace(_USUAL.fit, steps=12_000, densify=McmcConfig(cap=250_000))),
 }
 
 CLEAR_VIEW = 0.5  # --no-floaters
