@@ -14,12 +14,11 @@ import numpy as np
 import torch
 from PIL import Image
 
+from hyperfocal.bench.ray_tracing import stage
 from hyperfocal.color import srgb_from_linear, to_uint8
 from hyperfocal.synthetic.cameras import intrinsics, two_ring_path
 from hyperfocal.synthetic.mitsuba_capture import DEPTH_UNIT, CaptureFiles, render_capture
-from hyperfocal.synthetic.mitsuba_scene import SAMPLES_PER_PASS, load_mitsuba, mean_light, mitsuba_scene
 from hyperfocal.synthetic.softness import Softness
-from hyperfocal.synthetic.still_life import build_still_life
 
 SCENE_SEED, PATH_SEED, SOFT_SEED = 2, 0, 2
 VIEWS, HELD_OUT_EVERY = 24, 8
@@ -82,21 +81,18 @@ def main(out: Path) -> None:
 
 def write_sharp(folder: Path) -> None:
     """Write every eighth view without blur, in 8 bits without loss."""
-    mitsuba = load_mitsuba(VARIANT)
-    scene = mitsuba_scene(mitsuba, build_still_life(SCENE_SEED))
-    passes, poses = SAMPLES_OF_TRUTH // SAMPLES_PER_PASS, two_ring_path(VIEWS, seed=PATH_SEED)
+    poses = two_ring_path(VIEWS, seed=PATH_SEED)
     for view in range(0, VIEWS, HELD_OUT_EVERY):
-        light = mean_light(
-            mitsuba,
-            scene,
-            [poses[view]] * passes,
+        light = stage(SCENE_SEED).light(
+            poses[view],
             intrinsics(*SIZE, FOCAL_LENGTH_35MM),
             SIZE,
-            samples=SAMPLES_PER_PASS,
+            lens=None,
             seed=(1, view),
-            on_pass=lambda done, view=view: report(f"sharp {view}", done, passes),
+            samples=SAMPLES_OF_TRUTH,
+            progress=report,
         )
-        linear = torch.from_numpy(light).float().clamp(0, 1)
+        linear = torch.from_numpy(light).clamp(0, 1)
         Image.fromarray(to_uint8(srgb_from_linear(linear)).numpy()).save(folder / f"{view:04}.png", optimize=True)
 
 

@@ -18,16 +18,16 @@ from .config import CaptureConfig
 from .pyramid import PhotographStore
 
 LONG_SIDE = 240  # pixels of the photographs to try on, or a little more
-_FOCI = 9
+FOCI = 9  # even over what a photograph sees
 _DIRECTIONS = 8
 _SHARES = (0.5, 1.0, 2.0, 4.0)  # of the first amount of blur, tried in turns
 _ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a little beyond, its focus is looked for
-_BEYOND = 0.1
+BEYOND = 0.1
 _NEARER = (0.5, 1.0, 2.0, 4.0)  # than all that is seen, by this part of its range of 1 / z: of photographs out of focus
 _FARTHER = (0.5, 0.1)  # than all that is seen: of its least 1 / z
 
 # For each photograph.
-LENSES_TRIED = (_FOCI + len(_NEARER) + len(_FARTHER)) * len(_SHARES)
+LENSES_TRIED = (FOCI + len(_NEARER) + len(_FARTHER)) * len(_SHARES)
 MOTIONS_TRIED = _DIRECTIONS * len(_SHARES)
 
 Loss: TypeAlias = Callable[[Photograph, dict[str, Tensor]], float]
@@ -135,14 +135,22 @@ def _with_lens(values: CaptureParameters, search: Search) -> CaptureParameters:
 
 def _foci(gaussians: Gaussians, photograph: Photograph, units: Units) -> Float[Tensor, " f"]:
     """Return values of 1 / z to try as the focus of a photograph: even over what it sees, and some beyond."""
-    depth_z = render(gaussians, photograph.camera).depth_median
+    seen = seen_inverse_depths(render(gaussians, photograph.camera).depth_median)
+    if seen is None:
+        return torch.tensor([1 / units.distance])
+    low, high = seen
+    extent = max(high - low, units.inverse_range)
+    within = torch.linspace(max(low - BEYOND * extent, _FARTHER[0] * low), high + BEYOND * extent, FOCI)
+    return torch.cat((within, high + extent * torch.tensor(_NEARER), low * torch.tensor(_FARTHER)))
+
+
+def seen_inverse_depths(depth_z: Float[Tensor, "h w"]) -> tuple[float, float] | None:
+    """Return the least and the largest 1 / z of a picture, but for a few pixels; None where no depth is known."""
     known = 1 / depth_z[depth_z > 0]
     if len(known) == 0:
-        return torch.tensor([1 / units.distance])
+        return None
     low, high = torch.quantile(known, known.new_tensor(_ENDS)).tolist()
-    extent = max(high - low, units.inverse_range)
-    within = torch.linspace(max(low - _BEYOND * extent, _FARTHER[0] * low), high + _BEYOND * extent, _FOCI)
-    return torch.cat((within, high + extent * torch.tensor(_NEARER), low * torch.tensor(_FARTHER)))
+    return low, high
 
 
 def _with_motion(values: CaptureParameters, search: Search) -> CaptureParameters:

@@ -7,9 +7,9 @@ number, is looked for on it, with each aperture of the others. Its motion, six n
 from collections.abc import Mapping
 from dataclasses import dataclass, replace
 
-import numpy as np
 import torch
 
+from ..fit.blur_search import BEYOND, FOCI, seen_inverse_depths
 from ..fit.config import FitConfig
 from ..gaussians import Gaussians
 from ..losses.photometric import l1_ssim_loss
@@ -18,9 +18,6 @@ from ..shapes import Image
 from .looks import rendering_of
 from .photographed import PhotographedLens, as_taken
 
-_FOCI = 9
-_ENDS = (0.02, 0.98)  # of a photograph's pixels by depth, between which, and a little beyond, its focus is looked for
-_BEYOND = 0.1
 _HALVINGS = 3  # of the step from one focus to the next, around the best
 
 
@@ -86,14 +83,13 @@ def _focused(
     def loss(inverse: float) -> float:
         return loss_of(at(inverse))
 
-    depth_z = rendering_of(gaussians, photograph.camera).depth_median
-    known = (1 / depth_z[depth_z > 0]).numpy()
-    if not len(known):
+    seen = seen_inverse_depths(rendering_of(gaussians, photograph.camera).depth_median)
+    if seen is None:
         nothing = replace(usual, name=photograph.name, twist=(0.0,) * 6)  # is seen, so nothing is out of focus
         return loss_of(nothing), nothing
-    low, high = np.quantile(known, _ENDS)
-    step = (1 + 2 * _BEYOND) * float(high - low) / (_FOCI - 1)
-    tried = [float(low) - _BEYOND * float(high - low) + i * step for i in range(_FOCI)]
+    low, high = seen
+    step = (1 + 2 * BEYOND) * (high - low) / (FOCI - 1)
+    tried = [low - BEYOND * (high - low) + i * step for i in range(FOCI)]
     losses = {inverse: loss(inverse) for inverse in tried if inverse > 0}
     for _ in range(_HALVINGS):
         step /= 2
