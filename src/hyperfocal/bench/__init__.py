@@ -13,6 +13,7 @@ BENCHES: dict[str, str] = {
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
     "soft": "soft photographs: what a reconstruction gains by learning their lens and motion (needs Mitsuba)",
     "ablation": "what the options of the trainer gain on real photographs (needs --data)",
+    "presets": "what quick, default and best give for their time, on the same held-out photographs (needs --data)",
     "fountain": "reconstruction of the fountain photographs: poses against the survey, held-out views (needs --data)",
     "fox": "reconstruction of the fox photographs: held-out views, stages, memory (needs --data)",
 }
