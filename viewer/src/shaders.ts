@@ -1,0 +1,46 @@
+// Spark's splat shaders with the changes that make its picture that of the library's renderer (render/reference.py).
+//
+// Spark takes other shaders as an option, but does not export its own, so they are edited in place before they are
+// compiled. Every edit names the text that it replaces and fails loudly if a new version of Spark has another.
+
+/** Quads in one instance: one at a time is slow on software renderers (2 to 4 times) and on some GPUs. */
+export const QUADS_AN_INSTANCE = 1024;
+
+type Edit = [find: string, put: string];
+
+const VERTEX: Edit[] = [
+  ["flat out float adjustedStdDev;", "flat out float adjustedStdDev;\nflat out float viewZ;\nuniform int splatCount;\nuniform vec4 slopeLimits;"],
+  [
+    "ivec2 orderingCoord = ivec2((gl_InstanceID >> 2) & 4095, gl_InstanceID >> 14);",
+    `int number = gl_InstanceID * ${QUADS_AN_INSTANCE} + (gl_VertexID >> 2);
+    if (number >= splatCount) return;
+    ivec2 orderingCoord = ivec2((number >> 2) & 4095, number >> 14);`,
+  ],
+  ["texelFetch(ordering, orderingCoord, 0)[gl_InstanceID & 3]", "texelFetch(ordering, orderingCoord, 0)[number & 3]"],
+  // The cut at alpha = 1/255 of the sharp footprint, so that the same share of light is kept however much it is blurred.
+  ["adjustedStdDev = maxStdDev;", "if (255.0 * rgba.a <= 1.0) return;\n    adjustedStdDev = sqrt(2.0 * log(255.0 * rgba.a));"],
+  ["vRgba = rgba;", "vRgba = rgba;\n    viewZ = -viewCenter.z;"],
+  // Beyond a margin around the picture the linearisation of the projection is frozen, as it explodes there.
+  [
+    "vec2 J2 = -(J1 * viewCenter.xy) * invZ;",
+    "vec2 frozen = clamp(viewCenter.xy * -invZ, slopeLimits.xy, slopeLimits.zw) / -invZ;\n        vec2 J2 = -(J1 * frozen) * invZ;",
+  ],
+];
+
+const FRAGMENT: Edit[] = [
+  ["flat in float adjustedStdDev;", "flat in float adjustedStdDev;\nflat in float viewZ;\nuniform bool drawDepth;"],
+  ["if (rgba.a < minAlpha)", "rgba.a = min(rgba.a, 0.999);\n    if (rgba.a < minAlpha)"],
+  // The picture is blended as it is stored, into a target of floats; `develop` makes display values of it.
+  ["if (encodeLinear)", "if (drawDepth) rgba.rgb = vec3(viewZ);\n    if (false)"],
+];
+
+function edited(source: string, edits: Edit[]): string {
+  for (const [find, put] of edits) {
+    if (source.split(find).length !== 2) throw new Error(`Spark's shader has changed: '${find}' is not in it once. Use the version that package.json names.`);
+    source = source.replace(find, () => put);
+  }
+  return source;
+}
+
+export const editedVertex = (source: string) => edited(source, VERTEX);
+export const editedFragment = (source: string) => edited(source, FRAGMENT);
