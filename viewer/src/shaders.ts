@@ -9,7 +9,7 @@ export const QUADS_AN_INSTANCE = 1024;
 type Edit = [find: string, put: string];
 
 const VERTEX: Edit[] = [
-  ["flat out float adjustedStdDev;", "flat out float adjustedStdDev;\nflat out float viewZ;\nuniform int splatCount;\nuniform vec4 slopeLimits;"],
+  ["flat out float adjustedStdDev;", "flat out float adjustedStdDev;\nflat out float viewZ;\nflat out vec2 centerPx;\nflat out vec3 precisionPx;\nuniform int splatCount;\nuniform vec4 slopeLimits;"],
   [
     "ivec2 orderingCoord = ivec2((gl_InstanceID >> 2) & 4095, gl_InstanceID >> 14);",
     `int number = gl_InstanceID * ${QUADS_AN_INSTANCE} + (gl_VertexID >> 2);
@@ -25,10 +25,17 @@ const VERTEX: Edit[] = [
     "vec2 J2 = -(J1 * viewCenter.xy) * invZ;",
     "vec2 frozen = clamp(viewCenter.xy * -invZ, slopeLimits.xy, slopeLimits.zw) / -invZ;\n        vec2 J2 = -(J1 * frozen) * invZ;",
   ],
+  // The fragment evaluates the Gaussian at its own place: corners of quads are rounded to as little as 1/16 of a pixel.
+  ["vNdc = ndc;\n    gl_Position", "vNdc = ndc;\n    centerPx = (0.5 * ndcCenter.xy + 0.5) * renderSize;\n    precisionPx = vec3(d, -b, a) / det;\n    gl_Position"],
+  ["vec2 pixelOffset = position.x", "scale1 += 0.25;\n    scale2 += 0.25;\n    vec2 pixelOffset = position.x"],
 ];
 
 const FRAGMENT: Edit[] = [
-  ["flat in float adjustedStdDev;", "flat in float adjustedStdDev;\nflat in float viewZ;\nuniform bool drawDepth;"],
+  ["flat in float adjustedStdDev;", "flat in float adjustedStdDev;\nflat in float viewZ;\nflat in vec2 centerPx;\nflat in vec3 precisionPx;\nuniform bool drawDepth;"],
+  [
+    "float z2 = dot(vSplatUv, vSplatUv);",
+    "vec2 off = gl_FragCoord.xy - centerPx;\n    float z2 = precisionPx.x * off.x * off.x + 2.0 * precisionPx.y * off.x * off.y + precisionPx.z * off.y * off.y;",
+  ],
   ["if (rgba.a < minAlpha)", "rgba.a = min(rgba.a, 0.999);\n    if (rgba.a < minAlpha)"],
   // The picture is blended as it is stored, into a target of floats; `develop` makes display values of it.
   ["if (encodeLinear)", "if (drawDepth) rgba.rgb = vec3(viewZ);\n    if (false)"],
