@@ -70,7 +70,7 @@ def test_the_largest_component_of_a_rotation_is_the_one_left_out(tmp_path: Path,
     rotation = (largest << 30) | (700 << 20) | (600 << 10) | 400
     (tmp_path / "a.ply").write_bytes(file_of([CHUNK_OF_ONE], [[0, rotation, 0, 0]]))
     others = [(v / 1023 - 0.5) * math.sqrt(2) for v in (700, 600, 400)]
-    expected = others[:largest] + [math.sqrt(1 - sum(v * v for v in others))] + others[largest:]
+    expected = [*others[:largest], math.sqrt(1 - sum(v * v for v in others)), *others[largest:]]
     torch.testing.assert_close(read_ply(tmp_path / "a.ply").quaternions, torch.tensor([expected]))
 
 

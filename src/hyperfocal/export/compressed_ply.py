@@ -26,6 +26,7 @@ from ..sh import coefficient_count, color_from_dc, dc_from_color
 from .ply_header import PlyHeader, bad_ply, color_space_comment, read_rows
 
 CHUNK = 256  # Gaussians that share their ranges
+MOST_COMPRESSED_BYTES = 62  # of a Gaussian, with its share of the ranges, at the highest degree of colour
 _XYZ_BITS = (11, 10, 11)
 _SHIFTS = (21, 11, 0)  # of x, y and z in 32 bits
 _COLOR_SHIFTS = (24, 16, 8, 0)
@@ -79,7 +80,7 @@ def compressed_ply(gaussians: Gaussians) -> bytes:
     if rest.shape[1]:
         head += [f"element sh {count}", *(f"property uchar f_rest_{i}" for i in range(rest.shape[1]))]
     table = np.concatenate(bounds, axis=1).astype("<f4")
-    return b"".join(("\n".join([*head, "end_header", ""]).encode("ascii"), table, packed, rest))
+    return "\n".join([*head, "end_header", ""]).encode("ascii") + table.tobytes() + packed.tobytes() + rest.tobytes()
 
 
 _GROUPS = (("", "xyz"), ("scale_", "xyz"), ("", "rgb"))  # what a chunk has ranges of
@@ -125,12 +126,12 @@ def gaussians_of_compressed(file: BinaryIO, header: PlyHeader) -> Gaussians:
 def _checked_degree(header: PlyHeader) -> int:
     """Return the degree of a file's colours, once its tables are known to fit each other."""
     path, chunk, vertex = header.path, header.elements["chunk"], header.elements["vertex"]
-    fields = dict(header.row("vertex").fields or {})
-    if missing := [name for name in _PACKED if fields.get(name, (None,))[0] != np.uint32]:
+    types = header.types("vertex")
+    if missing := [name for name in _PACKED if types.get(name) != np.uint32]:
         raise bad_ply(path, f"no {', '.join(missing)} of the type uint", "packed values of 32 bits")
     ranges = [f"{end}_{prefix}{axis}" for prefix, axes in _GROUPS[:2] for end in ("min", "max") for axis in axes]
-    names = header.row("chunk").names or ()
-    if missing := [name for name in ranges if name not in names]:
+    known = header.types("chunk")
+    if missing := [name for name in ranges if name not in known]:
         raise bad_ply(path, f"no property {', '.join(missing)}", "the ranges of every chunk")
     if chunk.count * CHUNK < vertex.count:
         raise bad_ply(
@@ -138,13 +139,12 @@ def _checked_degree(header: PlyHeader) -> int:
         )
     if "sh" not in header.elements:
         return 0
-    table, fields = header.elements["sh"], dict(header.row("sh").fields or {})
-    kinds = [fields.get(f"f_rest_{i}", (None,))[0] for i in range(len(fields))]
-    if len(fields) not in _REST_DEGREES or any(kind != np.uint8 for kind in kinds):
-        raise bad_ply(path, f"{len(fields)} properties in element 'sh'", f"{sorted(_REST_DEGREES)} f_rest_* as uchar")
+    table, types = header.elements["sh"], header.types("sh")
+    if len(types) not in _REST_DEGREES or any(types.get(f"f_rest_{i}") != np.uint8 for i in range(len(types))):
+        raise bad_ply(path, f"{len(types)} properties in element 'sh'", f"{sorted(_REST_DEGREES)} f_rest_* as uchar")
     if table.count != vertex.count:
         raise bad_ply(path, f"coefficients of {table.count:,} Gaussians", f"of all {vertex.count:,}")
-    return _REST_DEGREES[len(fields)]
+    return _REST_DEGREES[len(types)]
 
 
 def _degree_in_use(gaussians: Gaussians) -> int:
@@ -232,7 +232,7 @@ def _unpacked_rotations(packed: np.ndarray) -> np.ndarray:
 
 
 def _packed_coefficients(rest: np.ndarray) -> np.ndarray:
-    """Return coefficients as bytes. 0 is no step: it alternates between the two beside it, so that sums of it stay 0."""
+    """Return coefficients as bytes. 0 is no step: it alternates between the two beside it, so that it sums to 0."""
     steps = (rest / _SH_RANGE + 0.5) * 256
     even = (np.arange(len(rest))[:, None] + np.arange(rest.shape[1])) % 2
     return (np.floor(steps) - ((rest == 0) & (even == 1))).clip(0, 255).astype(np.uint8)

@@ -100,7 +100,7 @@ def _property_names(degree: int) -> list[str]:
 
 def _degree(header: PlyHeader) -> int:
     """Return the degree of the colours of a file whose properties are complete."""
-    names = set(header.row("vertex").names or ())
+    names = header.types("vertex")
     rest = sum(name.startswith("f_rest_") for name in names)
     if rest not in _REST_COUNTS:
         raise bad_ply(header.path, f"{rest} properties f_rest_*", f"one of {sorted(_REST_COUNTS)}")

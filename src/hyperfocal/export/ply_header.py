@@ -53,6 +53,15 @@ class PlyHeader:
             raise bad_ply(self.path, f"list properties in element {name!r}", "scalar properties")
         return row
 
+    def types(self, name: str) -> dict[str, np.dtype]:
+        """Return the types of an element's properties.
+
+        Raises:
+            BadInputError: its entries hold lists.
+        """
+        row = self.row(name)
+        return {property_: row[property_] for property_ in row.names or ()}
+
 
 def color_space_comment(color_space: ColorSpace) -> str:
     """Return the line of a header that says which colour space a file's colours are in."""
