@@ -18,7 +18,7 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, SourceKind, Talk
+from .commands.arguments import Clean, Count, Evaluate, Export, Folder, Info, Render, SourceKind, Talk, View
 from .commands.display import Output, say, screen
 from .errors import (
     LESS_MEMORY,
@@ -130,10 +130,11 @@ class Bench:
 
 
 COMMANDS: dict[str, type] = {
-    kind.__name__.lower(): kind for kind in (Reconstruct, Render, Evaluate, Clean, Info, Demo, Doctor, Bench)
+    kind.__name__.lower(): kind
+    for kind in (Reconstruct, View, Render, Evaluate, Clean, Export, Info, Demo, Doctor, Bench)
 }
-Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Info | Demo  # know --quiet and --json
-Arguments: TypeAlias = Spoken | Doctor | Bench
+Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Export | Info | Demo  # know --quiet and --json
+Arguments: TypeAlias = Spoken | View | Doctor | Bench
 ANYWHERE = ("--quiet", "--json")  # may stand before the command, too
 
 
@@ -229,6 +230,10 @@ def run(arguments: Arguments, console: Output, progress: Progress) -> int:
             from .commands.doctor import doctor
 
             return doctor(build_cuda=arguments.build_cuda, console=console, progress=progress)
+        case View():
+            from .commands.view import view
+
+            return view(arguments.path, port=arguments.port, may_open=not arguments.no_open, console=console)
         case Bench():
             from .bench.command import bench
 
@@ -290,6 +295,10 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 console=console,
                 progress=progress,
             )
+        case Export():
+            from .commands.export import export
+
+            return export(arguments, console=console, progress=progress)
         case Evaluate():
             from .commands.evaluate import evaluate
 

@@ -13,6 +13,8 @@ from ..data import load_photograph
 from ..data.depth_points import with_points_of_depth
 from ..data.listed import some_of
 from ..errors import NothingUsableError, StoppedError
+from ..export.compressed_ply import MOST_COMPRESSED_BYTES
+from ..export.page import page_size
 from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_fewer_points, with_random_points
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
@@ -31,6 +33,7 @@ from .interrupt import noticing_interrupts
 from .listeners import Log, heard
 from .machine import describe_machine, peak_memory_mib
 from .memory_limit import largest_size, within_memory
+from .page import INSIDE_BYTES
 from .photograph_folder import photograph_folder
 from .photographed import how_photographed
 from .result import Result, write_result
@@ -86,6 +89,8 @@ def reconstruct(
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
+    if config.view_page:
+        needed += page_size(config.fit.densify.cap * MOST_COMPRESSED_BYTES, config.view_photographs * INSIDE_BYTES)
     if config.fit.capture.wants_blur:
         needed += len(scene.views) * math.prod(reduced_size(largest_size(scene), config.long_side)) * PNG_BYTES
     with (

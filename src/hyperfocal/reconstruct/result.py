@@ -9,6 +9,7 @@ from .. import __version__
 from ..data.cameras_json import read_cameras_json, write_cameras_json
 from ..errors import BadInputError
 from ..export import read_ply, write_ply
+from ..export.page import write_page
 from ..files import read_json_object, write_text
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
@@ -21,7 +22,7 @@ from .photographed import PhotographedLens
 from .scores import CurvePoint, Table, plain_from_score, score_from_plain
 
 SCENE_FILE, CAMERAS_FILE, CONFIG_FILE, REPORT_FILE = "scene.ply", "cameras.json", "config.yaml", "report.html"
-LENS_FILE, SHARP_FOLDER = "lens.json", "sharp"
+LENS_FILE, SHARP_FOLDER, PAGE_FILE = "lens.json", "sharp", "view.html"
 
 
 @dataclass(frozen=True)
@@ -63,11 +64,13 @@ class Result:
 def write_result(folder: Path, result: Result, *, progress: Progress = silent) -> None:
     """Write the result's files into an existing folder; `folder.new_folder` makes the whole of it atomic.
 
-    Of soft photographs that includes the photographs in focus (`sharp`), as far as they can still be read.
+    Of soft photographs that includes the photographs in focus (`sharp`), as far as they can still be read, and unless
+    `view_page` is off the page for browsers.
 
     Raises:
         BadInputError: a file cannot be written.
     """
+    from .page import page_with_all_inside
     from .report import write_report
     from .sharp import write_sharp
 
@@ -91,6 +94,10 @@ def write_result(folder: Path, result: Result, *, progress: Progress = silent) -
         result.config,
         f"hyperfocal {__version__}. Start from these settings: hyperfocal reconstruct PHOTOS --config {CONFIG_FILE}",
     )
+    if result.config.view_page:
+        page, missing = page_with_all_inside(result, photographs=result.config.view_photographs, progress=progress)
+        write_page(folder / PAGE_FILE, page)
+        result = replace(result, notes=(*result.notes, *missing))
     write_report(folder / REPORT_FILE, result)
     # Last, since a folder with it counts as a result.
     write_text(folder / RESULT_MARK, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n")

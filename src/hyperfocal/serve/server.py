@@ -20,6 +20,7 @@ from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import socket
+from socketserver import TCPServer
 from threading import BoundedSemaphore
 from typing import Any, cast
 
@@ -68,11 +69,17 @@ class PageServer(ThreadingHTTPServer):
         self._room = BoundedSemaphore(MOST_CLIENTS)
         try:
             super().__init__((LOOPBACK, port), _Handler)
-        except OSError as error:
+        except (OSError, OverflowError) as error:
+            reason = getattr(error, "strerror", None) or str(error)
             raise BadInputError(
-                f"Port {port} of this machine cannot be used: {error.strerror or error}. Choose another one with "
+                f"Port {port} of this machine cannot be used: {reason.rstrip('.')}. Choose another one with "
                 "--port, or leave --port away to get one that is free."
             ) from error
+
+    def server_bind(self) -> None:
+        """Take the port; unlike `HTTPServer` without asking a name server what this machine is called."""
+        TCPServer.server_bind(self)
+        self.server_name, self.server_port = LOOPBACK, self.server_address[1]
 
     @property
     def url(self) -> str:
