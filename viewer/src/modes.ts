@@ -113,6 +113,11 @@ export class Develop {
     this.scene.add(quad);
   }
 
+  /** What a picture depends on besides lens and mode. */
+  settings(): unknown {
+    return [this.background, this.linearLight, this.range];
+  }
+
   /** Draw to the canvas. `focalPx` is that of circles. */
   draw(renderer: WebGLRenderer, mode: Mode, lens: Lens, focalPx: number, colors: Texture | null, depths: Texture | null): void {
     const { uniforms, range } = this;

@@ -25,6 +25,7 @@ export class SplatView {
   private sortedFor?: PinholeCamera;
   private colorsOf?: string;
   private depthsOf?: PinholeCamera;
+  private shown?: string;
   private wanted = false;
   private work?: Promise<void>;
 
@@ -46,7 +47,7 @@ export class SplatView {
     await pause(); // so that the page can say that it reads
     this.splats = readPly(bytes, name);
     this.pass.show(this.splats);
-    this.sortedFor = this.depthsOf = this.colorsOf = undefined;
+    this.sortedFor = this.depthsOf = this.colorsOf = this.shown = undefined;
     onProgress(1);
   }
 
@@ -141,6 +142,8 @@ export class SplatView {
   private async draw(): Promise<void> {
     const { camera, lens, mode } = this;
     if (!camera) return;
+    const state = JSON.stringify([camera, lens, mode, this.develop.settings()]);
+    if (this.shown === state) return;
     this.resize(camera);
     await this.sort(camera);
     const colorsOf = JSON.stringify([camera, lens]);
@@ -154,13 +157,14 @@ export class SplatView {
     }
     this.develop.draw(this.renderer, mode, lens, roundFocalPx(camera.focalPx), this.colors.texture, this.depths.texture);
     await this.drawn();
+    this.shown = state;
   }
 
   private resize({ width, height }: PinholeCamera): void {
     if (this.canvas.width === width && this.canvas.height === height && this.colors.width === width && this.colors.height === height) return;
     this.renderer.setSize(width, height, false);
     for (const target of [this.colors, this.depths]) target.setSize(width, height);
-    this.colorsOf = this.depthsOf = undefined;
+    this.colorsOf = this.depthsOf = this.shown = undefined;
   }
 
   private async sort(camera: PinholeCamera): Promise<void> {
