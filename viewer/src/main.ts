@@ -207,6 +207,8 @@ declare global {
   }
 }
 
+canvas.addEventListener("webglcontextlost", () => messages.failed("The graphics driver stopped drawing. Load the page again."));
+window.addEventListener("unhandledrejection", ({ reason }) => messages.say(String(reason?.message ?? reason)));
 const ready = start();
 window.hyperfocal = { ready, settled: async () => (await ready).presenter.settled() };
 ready.then(

@@ -118,5 +118,5 @@ const longSide = (camera: Pinhole): number => Math.max(camera.width, camera.heig
 function round125(x: number): number {
   const power = 10 ** Math.floor(Math.log10(x));
   const digit = [1, 2, 5, 10].reduce((best, d) => (Math.abs(d - x / power) < Math.abs(best - x / power) ? d : best));
-  return digit * power;
+  return Number((digit * power).toPrecision(1));
 }

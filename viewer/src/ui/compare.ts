@@ -2,8 +2,8 @@
 
 import { clamp } from "../geometry";
 import type { Presenter } from "../present";
-import type { Compare, State } from "../state";
-import { type Photographs, lensText } from "./cameras";
+import { type Compare, type State, stopName } from "../state";
+import type { Photographs } from "./cameras";
 import { Choice, el, iconButton } from "./dom";
 
 export class Comparison {
@@ -73,8 +73,11 @@ export class Comparison {
         if (this.#shown === photograph) this.#image.src = address;
       }, () => this.say("The photograph could not be loaded."));
     }
-    const camera = this.state.manifest.cameras[photograph];
-    this.#right.textContent = compare === "sharp" ? "All in focus" : camera ? `Render · ${lensText(camera, this.state)}` : "Render";
+    const { lens, values } = this.state;
+    this.#right.textContent =
+      lens.apertureDiameter === 0
+        ? "Render · all in focus"
+        : `Render · ${stopName(values.fNumber)} · ${this.state.length(lens.focusDistance)}`;
     this.#image.style.clipPath = `inset(0 ${100 * (1 - split)}% 0 0)`;
     this.#handle.style.left = `${100 * split}%`;
     this.#handle.setAttribute("aria-valuenow", String(Math.round(100 * split)));

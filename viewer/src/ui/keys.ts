@@ -47,7 +47,7 @@ export class Help {
         el("h2", { id: "help-title" }, "Keys and gestures"),
         el("div", { class: "columns" }, el("dl", {}, ...rows(POINTER_HELP)), el("dl", {}, ...rows(named))),
         el("p", {}, "The bar on the focus ring is what looks sharp: circles of confusion below 1/1500 of the diagonal."),
-        el("form", { method: "dialog" }, el("button", { class: "text", autofocus: true }, "Close")),
+        el("button", { class: "text", type: "button", autofocus: true, onclick: () => this.element.close() }, "Close"),
       ),
     );
   }

@@ -11,7 +11,9 @@ const SENSORS: [number, string][] = [
 ];
 const CLOSEST = 8; // the ring's near end is this many times nearer than a usual subject
 const FOCUS_LENGTH = 1500;
-const STOP_LENGTH = 28 * 34;
+const STOP_STEP = 34; // px between thirds of a stop
+const PINHOLE_AT = STOPS.length + 1; // in thirds: a little apart from f/22
+const STOP_LENGTH = PINHOLE_AT * STOP_STEP;
 const SHORTEST_MM = 8;
 const LONGEST_MM = 400;
 const FOCALS_MM = [10, 14, 20, 24, 28, 35, 50, 70, 85, 105, 135, 200, 300];
@@ -30,8 +32,8 @@ export class LensBar {
   constructor(readonly state: State) {
     this.aperture = new Dial({
       id: "aperture", label: "Aperture", length: STOP_LENGTH, snaps: true,
-      marks: STOPS.map((stop, i) => ({ at: i / (STOPS.length - 1), text: stopText(stop) })),
-      turn: (at) => state.set({ fNumber: STOPS[Math.round(at * (STOPS.length - 1))] ?? 22 }),
+      marks: STOPS.map((stop) => ({ at: stopAt(stop), text: stopText(stop) })),
+      turn: (at) => state.set({ fNumber: STOPS[Math.round(at * PINHOLE_AT)] ?? Number.POSITIVE_INFINITY }),
     });
     this.focus = new Dial({
       id: "focus", label: "Focus", length: FOCUS_LENGTH, step: 0.004, marks: this.#distances(),
@@ -130,11 +132,10 @@ function stopText(stop: number): string {
 
 /** Where an f-number is on the ring, between the stops too. */
 function stopAt(fNumber: number): number {
-  const last = STOPS.length - 1;
   if (fNumber === Number.POSITIVE_INFINITY) return 1;
   const exact = STOPS.findIndex((stop) => Math.abs(stop / fNumber - 1) < 1e-6);
-  const thirds = exact >= 0 ? exact : clamp(6 * Math.log2(fNumber), 0, last - 1);
-  return thirds / last;
+  const thirds = exact >= 0 ? exact : clamp(6 * Math.log2(fNumber), 0, STOPS.length - 2);
+  return thirds / PINHOLE_AT;
 }
 
 const zoomAt = (mm: number): number => Math.log(mm / SHORTEST_MM) / Math.log(LONGEST_MM / SHORTEST_MM);

@@ -2,7 +2,7 @@
 
 import { circleColor, depthColor } from "../modes";
 import type { Presenter } from "../present";
-import { digits, type Mode, type State } from "../state";
+import { type Mode, type State } from "../state";
 import { Choice, el } from "./dom";
 
 export const MODES: [Mode, string, string][] = [
@@ -31,12 +31,16 @@ export class ModeBar {
     if (mode === "color") return;
     const { near, far, circlePx } = this.presenter.scale();
     const length = (z: number) => this.state.length(z);
+    const pinhole = this.state.lens.apertureDiameter === 0;
     const middle = 2 / (1 / near + 1 / far);
     const texts: Record<Exclude<Mode, "color">, [string, string[]]> = {
       depth: ["Depth", [length(near), length(middle), length(far)]],
-      circle: ["Blur, px of the photograph", [`${digits(circlePx)} before`, "sharp", `${digits(circlePx)} behind`]],
+      circle: [
+        pinhole ? "A pinhole blurs nothing: open the aperture" : "Circle of confusion, pixels of the photograph",
+        [`${circlePx} before`, "sharp", `${circlePx} behind`],
+      ],
       peaking: [
-        this.state.lens.apertureDiameter === 0
+        pinhole
           ? "A pinhole has everything in focus: open the aperture"
           : "Marked: edges in focus at this aperture",
         [],
