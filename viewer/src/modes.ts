@@ -1,7 +1,7 @@
 // What becomes of the splats' colour and depth on the canvas: the picture, or a map that explains it.
 
 import { Mesh, NoBlending, OrthographicCamera, PlaneGeometry, Scene, ShaderMaterial, type Texture, Vector2, Vector3, type WebGLRenderer } from "three";
-import type { Lens } from "./lens";
+import { circleTerms, type Lens } from "./lens";
 
 export const MODES = ["color", "depth", "circle", "peaking"] as const;
 export type Mode = (typeof MODES)[number];
@@ -121,13 +121,12 @@ export class Develop {
   /** Draw to the canvas. `focalPx` is that of circles. */
   draw(renderer: WebGLRenderer, mode: Mode, lens: Lens, focalPx: number, colors: Texture | null, depths: Texture | null): void {
     const { uniforms, range } = this;
-    const reach = lens.apertureDiameter * focalPx;
     uniforms.colors.value = colors;
     uniforms.depths.value = depths;
     uniforms.mode.value = MODES.indexOf(mode);
     uniforms.background.value.set(...this.background);
     uniforms.linearLight.value = this.linearLight;
-    uniforms.circle.value.set(reach, reach / lens.focusDistance);
+    uniforms.circle.value.set(...circleTerms(lens, focalPx));
     uniforms.range.value.set(1 / range.near, 1 / range.far, range.maxCirclePx);
     renderer.setRenderTarget(null);
     renderer.render(this.scene, this.camera);

@@ -9,7 +9,7 @@ export const QUADS_AN_INSTANCE = 1024;
 type Edit = [find: string, put: string];
 
 const VERTEX: Edit[] = [
-  ["flat out float adjustedStdDev;", "flat out float adjustedStdDev;\nflat out float viewZ;\nflat out vec2 centerPx;\nflat out vec3 precisionPx;\nuniform int splatCount;\nuniform vec4 slopeLimits;"],
+  ["flat out float adjustedStdDev;", "flat out float adjustedStdDev;\nflat out float viewZ;\nflat out vec2 centerPx;\nflat out vec3 precisionPx;\nuniform int splatCount;\nuniform vec4 slopeLimits;\nuniform vec2 circleTerms;"],
   [
     "ivec2 orderingCoord = ivec2((gl_InstanceID >> 2) & 4095, gl_InstanceID >> 14);",
     `int number = gl_InstanceID * ${QUADS_AN_INSTANCE} + (gl_VertexID >> 2);
@@ -25,6 +25,9 @@ const VERTEX: Edit[] = [
     "vec2 J2 = -(J1 * viewCenter.xy) * invZ;",
     "vec2 frozen = clamp(viewCenter.xy * -invZ, slopeLimits.xy, slopeLimits.zw) / -invZ;\n        vec2 J2 = -(J1 * frozen) * invZ;",
   ],
+  // A quarter of the circle of confusion in place of Spark's rule, which has the tangent of a tiny angle in it.
+  ["float focusBlur = abs((-viewCenter.z - focalDistance) / viewCenter.z);", "float focusBlur = 0.25 * abs(circleTerms.y + circleTerms.x / viewCenter.z);"],
+  ["float apertureRadius = focal.x * tan(0.5 * apertureAngle);", "float apertureRadius = 1.0;"],
   // The fragment evaluates the Gaussian at its own place: corners of quads are rounded to as little as 1/16 of a pixel.
   ["vNdc = ndc;\n    gl_Position", "vNdc = ndc;\n    centerPx = (0.5 * ndcCenter.xy + 0.5) * renderSize;\n    precisionPx = vec3(d, -b, a) / det;\n    gl_Position"],
   ["vec2 pixelOffset = position.x", "scale1 += 0.25;\n    scale2 += 0.25;\n    vec2 pixelOffset = position.x"],

@@ -1,9 +1,9 @@
 // Draws Gaussians into targets of floats with Spark, set up so that the picture is that of the library's renderer.
 
 import { ExtSplats, SparkRenderer, SplatMesh } from "@sparkjsdev/spark";
-import { BufferAttribute, type Camera, Color, FloatType, HalfFloatType, NearestFilter, Scene, type Vector4, Vector4 as Vector, WebGLRenderTarget, type WebGLRenderer } from "three";
+import { BufferAttribute, type Camera, Color, FloatType, HalfFloatType, NearestFilter, Scene, Vector2, Vector4, WebGLRenderTarget, type WebGLRenderer } from "three";
 import { slopeLimits, threeCamera, type PinholeCamera, type PixelWindow } from "./camera";
-import { apertureAngle, PINHOLE, roundFocalPx, sparkFocus, type Lens } from "./lens";
+import { circleTerms, PINHOLE, roundFocalPx, type Lens } from "./lens";
 import type { Splats } from "./ply";
 import { editedFragment, editedVertex, QUADS_AN_INSTANCE } from "./shaders";
 
@@ -15,6 +15,7 @@ const OPTIONS = {
   accumExtSplats: true, // Spark's short encoding has 8 bits for colours and scales
   enableLod: false,
   minAlpha: 1e-6, // CUT_FLOOR; the cut itself is in the shader
+  focalDistance: 1, // the other switch of its lens
   maxStdDev: 4,
   maxPixelRadius: 8192, // larger footprints would lose light
   clipXY: 1e6, // no Gaussian is left out for its centre alone
@@ -23,7 +24,12 @@ const OPTIONS = {
 export class SplatPass {
   private readonly spark: SparkRenderer;
   private readonly scene = new Scene();
-  private readonly uniforms = { splatCount: { value: 0 }, slopeLimits: { value: new Vector() as Vector4 }, drawDepth: { value: false } };
+  private readonly uniforms = {
+    splatCount: { value: 0 },
+    slopeLimits: { value: new Vector4() },
+    circleTerms: { value: new Vector2() },
+    drawDepth: { value: false },
+  };
   private mesh?: SplatMesh;
 
   constructor(private readonly renderer: WebGLRenderer) {
@@ -59,8 +65,8 @@ export class SplatPass {
 
   /** Draw into `target`, which covers a window of the picture: colour times coverage, or camera z times coverage. */
   draw(target: WebGLRenderTarget, what: "color" | "depth", camera: PinholeCamera, lens: Lens = PINHOLE, window?: PixelWindow): void {
-    this.spark.focalDistance = sparkFocus(lens);
-    this.spark.apertureAngle = apertureAngle(lens, roundFocalPx(camera.focalPx) / camera.focalPx[0]);
+    this.spark.apertureAngle = lens.apertureDiameter > 0 ? 1 : 0; // no more than a switch: the shader has its own rule
+    this.uniforms.circleTerms.value.set(...circleTerms(lens, roundFocalPx(camera.focalPx)));
     this.uniforms.slopeLimits.value = slopeLimits(camera);
     this.uniforms.drawDepth.value = what === "depth";
     this.renderer.setRenderTarget(target);

@@ -103,7 +103,8 @@ class Shown:
 
     def depth_at(self, x: float, y: float) -> float | None:
         """Return what a click at this pixel of the last picture focuses on."""
-        return self._tab.evaluate(_DEPTH, [x, y])
+        depth = self._tab.evaluate(_DEPTH, [x, y])
+        return None if depth is None else float(depth)
 
     def load(self, gaussians: Gaussians) -> None:
         """Show other Gaussians."""
