@@ -62,7 +62,7 @@ def test_a_reconstruction_reaches_its_figure(result: Path) -> None:
 
 def test_a_result_folder_is_complete(result: Path) -> None:
     names = {entry.name for entry in result.iterdir()}
-    assert names == {"scene.ply", "cameras.json", "config.yaml", "metrics.json", "report.html"}
+    assert names == {"scene.ply", "cameras.json", "config.yaml", "metrics.json", "report.html", "view.html"}
     assert [entry.name for entry in result.parent.iterdir()] == [result.name]
 
 

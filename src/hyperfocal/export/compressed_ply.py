@@ -27,6 +27,7 @@ from .ply_header import PlyHeader, bad_ply, color_space_comment, read_rows
 
 CHUNK = 256  # Gaussians that share their ranges
 MOST_COMPRESSED_BYTES = 62  # of a Gaussian, with its share of the ranges, at the highest degree of colour
+_BLOCK = 64 * CHUNK  # Gaussians at a time, which take 2 kB each meanwhile
 _XYZ_BITS = (11, 10, 11)
 _SHIFTS = (21, 11, 0)  # of x, y and z in 32 bits
 _COLOR_SHIFTS = (24, 16, 8, 0)
@@ -53,34 +54,41 @@ def write_compressed_ply(path: Path | str, gaussians: Gaussians) -> None:
 
 def compressed_ply(gaussians: Gaussians) -> bytes:
     """Return the content of a compressed PLY file."""
-    g = gaussians.detach().to("cpu", torch.float32).with_sh_degree(_degree_in_use(gaussians))
-    g = g.select(torch.from_numpy(_near_each_other(g.means.numpy())))
-    count = len(g)
-    chunks = -(-count // CHUNK)
+    count, degree = len(gaussians), _degree_in_use(gaussians)
+    order = torch.from_numpy(_near_each_other(gaussians.means.detach().cpu().numpy()))
+    names = [f"{end}_{prefix}{axis}" for prefix, axes in _GROUPS for end in ("min", "max") for axis in axes]
+    head = ["ply", "format binary_little_endian 1.0", color_space_comment(gaussians.color_space)]
+    head += [f"element chunk {-(-count // CHUNK)}", *(f"property float {name}" for name in names)]
+    head += [f"element vertex {count}", *(f"property uint {name}" for name in _PACKED)]
+    if degree:
+        head += [f"element sh {count}"]
+        head += [f"property uchar f_rest_{i}" for i in range(3 * (coefficient_count(degree) - 1))]
+    tables: tuple[list[bytes], ...] = ([], [], [])
+    for start in range(0, count, _BLOCK):
+        block = gaussians.detach().select(order[start : start + _BLOCK].to(gaussians.device))
+        for table, rows in zip(tables, _encoded(block.to("cpu", torch.float32).with_sh_degree(degree)), strict=True):
+            table.append(rows.tobytes())
+    return b"".join(["\n".join([*head, "end_header", ""]).encode("ascii"), *tables[0], *tables[1], *tables[2]])
+
+
+def _encoded(g: Gaussians) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Return the entries of the three tables for whole chunks of Gaussians, of which the last may be a part."""
     logs = g.scales.double().clamp_min(1e-300).log().clamp(-_MOST_LOG, _MOST_LOG).numpy()
-    colors = color_from_dc(g.sh[:, 0]).double().numpy()
-    packed = np.empty(count, [(name, "<u4") for name in _PACKED])
+    packed = np.empty(len(g), [(name, "<u4") for name in _PACKED])
     bounds = []
     for name, values, bits, shifts in (
         ("packed_position", g.means.double().numpy(), _XYZ_BITS, _SHIFTS),
         ("packed_scale", logs, _XYZ_BITS, _SHIFTS),
-        ("packed_color", colors, (8, 8, 8), _COLOR_SHIFTS[:3]),
+        ("packed_color", color_from_dc(g.sh[:, 0]).double().numpy(), (8, 8, 8), _COLOR_SHIFTS[:3]),
     ):
-        low, high = _ranges(values, chunks)
+        low, high = _ranges(values)
         bounds += [low, high]
-        shares = (values - _spread(low, count)) / _spread(np.where(high > low, high - low, 1), count)
-        packed[name] = _bits(shares, bits, shifts)
+        low, high = _spread(low, len(g)), _spread(high, len(g))
+        packed[name] = _bits((values - low) / np.where(high > low, high - low, 1), bits, shifts)
     packed["packed_color"] |= _bits(g.opacities.double().numpy()[:, None], (8,), (0,))
     packed["packed_rotation"] = _packed_rotations(g.quaternions.double().numpy())
-    names = [f"{end}_{prefix}{axis}" for prefix, axes in _GROUPS for end in ("min", "max") for axis in axes]
-    head = ["ply", "format binary_little_endian 1.0", color_space_comment(g.color_space), f"element chunk {chunks}"]
-    head += [f"property float {name}" for name in names]
-    head += [f"element vertex {count}", *(f"property uint {name}" for name in _PACKED)]
-    rest = _packed_coefficients(g.sh[:, 1:].transpose(1, 2).flatten(1).double().numpy())
-    if rest.shape[1]:
-        head += [f"element sh {count}", *(f"property uchar f_rest_{i}" for i in range(rest.shape[1]))]
-    table = np.concatenate(bounds, axis=1).astype("<f4")
-    return "\n".join([*head, "end_header", ""]).encode("ascii") + table.tobytes() + packed.tobytes() + rest.tobytes()
+    rest = _packed_coefficients(g.sh[:, 1:].transpose(1, 2).flatten(1).numpy())
+    return np.concatenate(bounds, axis=1).astype("<f4"), packed, rest
 
 
 _GROUPS = (("", "xyz"), ("scale_", "xyz"), ("", "rgb"))  # what a chunk has ranges of
@@ -167,11 +175,9 @@ def _near_each_other(means: np.ndarray) -> np.ndarray:
     return np.argsort(code, kind="stable")
 
 
-def _ranges(values: np.ndarray, chunks: int) -> tuple[np.ndarray, np.ndarray]:
+def _ranges(values: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     """Return the least and the most [chunks, 3] of each chunk, as float32 holds them."""
-    starts = np.arange(chunks) * CHUNK
-    if chunks == 0:
-        return np.zeros((0, 3)), np.zeros((0, 3))
+    starts = np.arange(0, len(values), CHUNK)
     low, high = np.minimum.reduceat(values, starts), np.maximum.reduceat(values, starts)
     return low.astype(np.float32).astype(np.float64), high.astype(np.float32).astype(np.float64)
 

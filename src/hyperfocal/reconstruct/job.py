@@ -32,8 +32,8 @@ from .folder import SPARE_BYTES, new_folder, refuse_to_replace
 from .interrupt import noticing_interrupts
 from .listeners import Log, heard
 from .machine import describe_machine, peak_memory_mib
+from .memory import PAGE_PHOTOGRAPH_BYTES
 from .memory_limit import largest_size, within_memory
-from .page import INSIDE_BYTES
 from .photograph_folder import photograph_folder
 from .photographed import how_photographed
 from .result import Result, write_result
@@ -90,7 +90,8 @@ def reconstruct(
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
     if config.view_page:
-        needed += page_size(config.fit.densify.cap * MOST_COMPRESSED_BYTES, config.view_photographs * INSIDE_BYTES)
+        photographs = min(config.view_photographs, len(scene.views)) * PAGE_PHOTOGRAPH_BYTES
+        needed += page_size(config.fit.densify.cap * MOST_COMPRESSED_BYTES, photographs)
     if config.fit.capture.wants_blur:
         needed += len(scene.views) * math.prod(reduced_size(largest_size(scene), config.long_side)) * PNG_BYTES
     with (

@@ -11,7 +11,7 @@ from ..data.listed import some_of
 from ..data.photo_size import reduced_camera
 from ..errors import HyperfocalError
 from ..export.compressed_ply import compressed_ply
-from ..export.page import COMPRESSED_SCENE, Asset, Page, PageCamera
+from ..export.page import COMPRESSED_SCENE, Asset, Page, PageCamera, write_page
 from ..progress import Progress, silent
 from ..scene import View
 from .photographed import PhotographedLens, Spread
@@ -20,9 +20,19 @@ from .report import evenly, name_of
 from .result import SCENE_FILE, Result
 
 INSIDE_LONG_SIDE, INSIDE_QUALITY = 640, 80  # of the photographs inside a page: about 60 kB each
-INSIDE_BYTES = 128 * 2**10  # hardly any photograph takes more
 SERVED_QUALITY = 90
 _JPEG = "image/jpeg"
+
+
+def write_result_page(path: Path, result: Result, *, progress: Progress = silent) -> tuple[str, ...]:
+    """Write the page of a result with all it shows inside, and return a note on photographs that are gone, if any.
+
+    Raises:
+        BadInputError: the file cannot be written.
+    """
+    page, notes = page_with_all_inside(result, photographs=result.config.view_photographs, progress=progress)
+    write_page(path, page)
+    return notes
 
 
 def page_with_files(result: Result, folder: Path) -> Page:

@@ -9,7 +9,6 @@ from .. import __version__
 from ..data.cameras_json import read_cameras_json, write_cameras_json
 from ..errors import BadInputError
 from ..export import read_ply, write_ply
-from ..export.page import write_page
 from ..files import read_json_object, write_text
 from ..gaussians import Gaussians
 from ..progress import Progress, silent
@@ -70,7 +69,7 @@ def write_result(folder: Path, result: Result, *, progress: Progress = silent) -
     Raises:
         BadInputError: a file cannot be written.
     """
-    from .page import page_with_all_inside
+    from .page import write_result_page
     from .report import write_report
     from .sharp import write_sharp
 
@@ -95,8 +94,7 @@ def write_result(folder: Path, result: Result, *, progress: Progress = silent) -
         f"hyperfocal {__version__}. Start from these settings: hyperfocal reconstruct PHOTOS --config {CONFIG_FILE}",
     )
     if result.config.view_page:
-        page, missing = page_with_all_inside(result, photographs=result.config.view_photographs, progress=progress)
-        write_page(folder / PAGE_FILE, page)
+        missing = write_result_page(folder / PAGE_FILE, result, progress=progress)
         result = replace(result, notes=(*result.notes, *missing))
     write_report(folder / REPORT_FILE, result)
     # Last, since a folder with it counts as a result.
