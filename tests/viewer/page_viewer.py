@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SIZE = {"width": 800, "height": 560}
+SIZE = {"width": 640, "height": 480}
 _READ_PIXELS = """async () => {
   await window.hyperfocal.settled();
   const {width, height, rgba} = await window.hyperfocal.view.readPixels();

@@ -6,6 +6,8 @@ export interface Asset {
   url?: string;
   embedded?: string;
   type?: string;
+  /** How what is embedded was made smaller before it became base64. */
+  encoding?: "gzip";
 }
 
 export interface Spread {
@@ -111,7 +113,12 @@ function oneOf<T extends string>(value: unknown, where: string, choices: readonl
 function asset(value: unknown, where: string): Asset {
   const content = row(value, where);
   if (content.embedded !== undefined) {
-    return { embedded: text(content.embedded, `${where}.embedded`), type: text(content.type ?? "", `${where}.type`) };
+    const encoding = optional(content.encoding, `${where}.encoding`, (v, w) => oneOf(v, w, ["gzip"] as const));
+    return {
+      embedded: text(content.embedded, `${where}.embedded`),
+      type: text(content.type ?? "", `${where}.type`),
+      ...(encoding ? { encoding } : {}),
+    };
   }
   const url = text(content.url, `${where}.url`);
   // Only files beside the page: a manifest can never make it ask another host.
@@ -216,15 +223,25 @@ export async function bytesOf(what: Asset, onProgress: (share: number) => void =
     throw new PageError(`The page has no part "${what.embedded}", which its manifest names: the file is cut. ${REMEDY}`);
   }
   try {
-    const characters = atob((element.textContent ?? "").trim());
-    const bytes = new Uint8Array(characters.length);
-    for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
-    return bytes;
+    const bytes = fromBase64((element.textContent ?? "").trim());
+    return what.encoding === "gzip" ? await unzipped(bytes) : bytes;
   } catch {
-    throw new PageError(`The page's part "${what.embedded}" is damaged: it is no base64. ${REMEDY}`);
+    throw new PageError(`The page's part "${what.embedded}" is damaged and cannot be read. ${REMEDY}`);
   } finally {
     onProgress(1);
   }
+}
+
+function fromBase64(text: string): Uint8Array<ArrayBuffer> {
+  const characters = atob(text);
+  const bytes = new Uint8Array(characters.length);
+  for (let i = 0; i < bytes.length; i++) bytes[i] = characters.charCodeAt(i);
+  return bytes;
+}
+
+async function unzipped(bytes: Uint8Array<ArrayBuffer>): Promise<Uint8Array> {
+  const stream = new Blob([bytes]).stream().pipeThrough(new DecompressionStream("gzip"));
+  return new Uint8Array(await new Response(stream).arrayBuffer());
 }
 
 /** Returns an address for `<img>`: that of the file, or of a blob of what is embedded. */
