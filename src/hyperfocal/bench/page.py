@@ -43,6 +43,7 @@ PICTURES = ("pinhole", "defocus", "off_centre", *WIDER)
 FIRST_PICTURES = {"20k": 20_000, "500k": 500_000}
 F_NUMBERS = (1.4, 2.0, 2.8, 4.0, 5.6, 8.0, 11.0, 16.0)
 DEPTHS_M = (1.0, 1.5, 3.0, 4.0, 8.0)
+CONTROLS_M = 4.0  # the depth at which the controls are drawn as well
 FOCUS_M, FOCAL_LENGTH_M, SENSOR_M, SENSOR_PX = 2.0, 0.05, 0.036, 1920
 ALONE_PX = 481  # side of the picture of one Gaussian; odd, so that one pixel's centre is the middle
 ALONE_SIGMA_PX = 4.0
@@ -149,7 +150,8 @@ def measured_blur() -> list[dict[str, float]]:
                 lens = physical.thin_lens()
                 circle = float(lens.coc_diameter_px(torch.tensor(depth_m), camera.focal_px[0]))
                 row = {"depth_m": depth_m, "f_number": f_number, "circle_px": circle}
-                for rule, wider in (("page", 1.0), *WIDER.items()):
+                rules = {"page": 1.0} | (WIDER if depth_m == CONTROLS_M else {})
+                for rule, wider in rules.items():
                     drawn = replace(lens, aperture_diameter=lens.aperture_diameter * wider)
                     row[f"{rule}_px2"] = variance_px2(page.light(camera, drawn)) - sharp
                 rows.append(row)
@@ -189,7 +191,8 @@ def _shot(scene: str, config: BenchConfig, progress: Progress) -> Shot:
 
 def _worst_error(table: list[dict[str, float]], rule: str) -> float:
     """Return the largest error of the variance, as a share of a disc's, c^2 / 16."""
-    return max(abs(row[f"{rule}_px2"] / (row["circle_px"] ** 2 / 16) - 1) for row in table)
+    key = f"{rule}_px2"
+    return max(abs(row[key] / (row["circle_px"] ** 2 / 16) - 1) for row in table if key in row)
 
 
 def _one_gaussian(depth_z: float) -> Gaussians:

@@ -145,8 +145,7 @@ def shown(chromium: Any, gaussians: Gaussians, camera: Camera) -> Iterator[Shown
             tab = chromium.new_page(viewport=_WINDOW)
             tab.set_default_timeout(_PATIENCE_MS)
             try:
-                tab.goto(server.url, wait_until="commit")
-                tab.wait_for_function("window.hyperfocal")
+                tab.goto(server.url, wait_until="domcontentloaded")  # the page's script has run
                 yield Shown(tab)
             finally:
                 tab.close()
