@@ -94,6 +94,8 @@ class Reconstruct(Talk):
     """Go on with what an interrupted run of the same command left; a new start if there is nothing."""
     log: LogKind | None = None
     """Also write the course of the fit for TensorBoard or rerun, into a folder with "_log" at the end of its name."""
+    view: bool = False
+    """Show the scene in a browser of this machine while it is fitted (extra view)."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and stop."""
 
@@ -263,6 +265,7 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 overwrite=arguments.overwrite,
                 resume=arguments.resume,
                 log=arguments.log,
+                live=arguments.view,
                 dry_run=arguments.dry_run,
                 kind=arguments.kind,
                 frames=arguments.frames,

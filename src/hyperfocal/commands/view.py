@@ -4,6 +4,7 @@ import os
 import sys
 import webbrowser
 from pathlib import Path
+from urllib.parse import urlsplit
 
 from rich.console import Console
 
@@ -14,7 +15,7 @@ from ..export.page import Asset, Page
 from ..reconstruct.folder import RESULT_MARK
 from ..reconstruct.page import page_with_files
 from ..reconstruct.result import SCENE_FILE, read_result
-from ..serve.server import PageServer, answers_of
+from ..serve.server import LOOPBACK, PageServer, answers_of
 from .display import say
 
 
@@ -22,20 +23,24 @@ def view(path: Path, *, port: int | None, may_open: bool, console: Console) -> i
     """Serve the page about what is at a path until Ctrl-C, and return the exit code."""
     found = scene_at(path)
     with PageServer(answers_of(page_at(found)), port=port or 0) as server:
-        say(console, f"{found} is at {server.url} (for this machine only; Ctrl-C ends)")
-        if "SSH_CONNECTION" in os.environ:
-            number = server.server_address[1]
-            say(
-                console,
-                f"From your own machine: ssh -N -L {number}:127.0.0.1:{number} {_here()}, then open that address",
-            )
-        elif may_open and _has_screen():
-            webbrowser.open(server.url)
+        offer(
+            f"{found} is at {server.url} (for this machine only; Ctrl-C ends)", server.url, console, may_open=may_open
+        )
         try:
             server.serve_forever()
         except KeyboardInterrupt:
             say(console, "Ended.")
     return 0
+
+
+def offer(sentence: str, url: str, console: Console, *, may_open: bool) -> None:
+    """Say where a page of this machine is, and open it in a browser if somebody sits before it."""
+    say(console, sentence)
+    if "SSH_CONNECTION" in os.environ:
+        port = urlsplit(url).port
+        say(console, f"To see it from where you are: ssh -N -L {port}:{LOOPBACK}:{port} {_here()}")
+    elif may_open and _has_screen():
+        webbrowser.open(url)
 
 
 def scene_at(path: Path) -> Path:
