@@ -53,7 +53,7 @@ export class SplatView {
 
   /** `width` and `height` become the canvas's pixels. */
   setCamera(camera: PinholeCamera): void {
-    this.camera = structuredClone(camera);
+    if (JSON.stringify(camera) !== JSON.stringify(this.camera)) this.camera = structuredClone(camera); // else it is sorted for
   }
 
   setLens(lens: Lens): void {
