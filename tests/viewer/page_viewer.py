@@ -19,7 +19,7 @@ _START_OVER = """() => {
   const {state, path} = window.hyperfocal;
   path.path = {keyframes: [], closed: false, seconds: 0};
   path.element.hidden = true;
-  path.update_();
+  path.show();
   document.body.classList.remove("with-path");
   state.goTo(0);
   state.set({fNumber: Infinity, focusDistance: 3, sensorMm: 36, mode: "color", compare: "off", split: 0.5});

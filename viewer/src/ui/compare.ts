@@ -65,6 +65,8 @@ export class Comparison {
     this.controls.hidden = !on;
     if (!on) return;
     this.#choice.show(compare);
+    const fitted = this.state.manifest.cameras[photograph]?.lens;
+    this.#choice.name("lens", fitted ? "Its lens" : "Lens as set");
     this.place();
     if (this.#shown !== photograph) {
       this.#shown = photograph;

@@ -65,6 +65,11 @@ export class Choice<T extends string> {
     }
   }
 
+  name(value: T, words: string): void {
+    const button = this.#buttons.get(value);
+    if (button) button.textContent = words;
+  }
+
   show(value: T): void {
     for (const [key, button] of this.#buttons) button.setAttribute("aria-pressed", String(key === value));
   }

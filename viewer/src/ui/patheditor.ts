@@ -16,7 +16,7 @@ export class PathEditor {
   #time = 0;
   #playing = false;
   readonly #line = el("div", { class: "line" });
-  readonly #time_: HTMLInputElement;
+  readonly #playhead: HTMLInputElement;
   readonly #when: HTMLInputElement;
   readonly #length: HTMLInputElement;
   readonly #loop: HTMLInputElement;
@@ -32,9 +32,9 @@ export class PathEditor {
       save: button("save", "Download", "Download the path for hyperfocal render --path", () => this.save()),
     };
     this.#play = button("play", "Preview", "Preview the film (Space)", () => void this.play());
-    this.#time_ = el("input", {
+    this.#playhead = el("input", {
       type: "range", id: "playhead", min: 0, max: 1, step: "any", value: 0, "aria-label": "Time in the film",
-      oninput: () => this.seek(Number(this.#time_.value)),
+      oninput: () => this.seek(Number(this.#playhead.value)),
     });
     const numeric = (id: string, label: string, onchange: () => void) =>
       el("input", { type: "number", id, min: 0, max: 3600, step: 0.1, "aria-label": label, onchange });
@@ -50,15 +50,15 @@ export class PathEditor {
         el("label", {}, "At", this.#when, "s"), el("label", {}, "Length", this.#length, "s"),
         el("label", {}, this.#loop, "Loop"), this.#buttons.save,
       ),
-      el("div", { class: "timeline" }, this.#time_, this.#line),
+      el("div", { class: "timeline" }, this.#playhead, this.#line),
     );
-    this.update_();
+    this.show();
   }
 
   toggle(): void {
     this.element.hidden = !this.element.hidden;
     document.body.classList.toggle("with-path", !this.element.hidden);
-    this.update_();
+    this.show();
   }
 
   /** Puts the present view and lens at the end of the path. */
@@ -88,20 +88,20 @@ export class PathEditor {
   /** Moves the selected keyframe in time. */
   retime(timeS: number): void {
     const keyframe = this.#selected === null ? undefined : this.path.keyframes[this.#selected];
-    if (!keyframe || !Number.isFinite(timeS)) return this.update_();
+    if (!keyframe || !Number.isFinite(timeS)) return this.show();
     const others = this.path.keyframes.filter((k) => k !== keyframe);
     let wanted = Math.max(timeS, 0);
     while (others.some((k) => Math.abs(k.timeS - wanted) < LEAST_GAP_S - 1e-6)) wanted += LEAST_GAP_S;
     const moved = { ...keyframe, timeS: Number(wanted.toFixed(3)) };
     this.#set([...others, moved]);
     this.#selected = this.path.keyframes.findIndex((k) => k.camera === moved.camera && k.lens === moved.lens);
-    this.update_();
+    this.show();
   }
 
   /** Makes the film longer or shorter: all times with it. */
   stretch(seconds: number): void {
     const ratio = seconds / this.path.seconds;
-    if (!(ratio > 0) || !Number.isFinite(ratio)) return this.update_();
+    if (!(ratio > 0) || !Number.isFinite(ratio)) return this.show();
     this.#set(this.path.keyframes.map((k) => ({ ...k, timeS: k.timeS * ratio })), this.path.closed, seconds);
   }
 
@@ -112,7 +112,7 @@ export class PathEditor {
 
   /** Shows the film at a time. */
   seek(timeS: number): void {
-    if (this.path.keyframes.length === 0) return this.update_();
+    if (this.path.keyframes.length === 0) return this.show();
     this.#time = Math.min(Math.max(timeS, 0), this.path.seconds);
     const { camera, lens } = at(this.path, this.#time, this.#aperture);
     this.state.move(camera);
@@ -121,7 +121,7 @@ export class PathEditor {
         ? { fNumber: this.state.fNumberOf(lens.apertureDiameter, camera), focusDistance: lens.focusDistance }
         : { fNumber: Number.POSITIVE_INFINITY },
     );
-    this.update_();
+    this.show();
   }
 
   /** Plays the film once in its own time, each frame when the one before it is done; or stops. */
@@ -132,7 +132,7 @@ export class PathEditor {
     }
     if (this.path.keyframes.length < 2) return this.say("A preview needs two keyframes or more.");
     this.#playing = true;
-    this.update_();
+    this.show();
     const start = performance.now();
     try {
       for (let passed = 0; this.#playing && passed < this.path.seconds; passed = (performance.now() - start) / 1000) {
@@ -143,7 +143,7 @@ export class PathEditor {
       if (this.#playing) this.seek(this.path.closed ? 0 : this.path.seconds);
     } finally {
       this.#playing = false;
-      this.update_();
+      this.show();
     }
   }
 
@@ -168,7 +168,7 @@ export class PathEditor {
   #set(keyframes: Keyframe[], closed = this.path.closed, seconds = this.path.seconds): void {
     this.path = ordered({ keyframes, closed, seconds });
     this.#time = Math.min(this.#time, this.path.seconds);
-    this.update_();
+    this.show();
   }
 
   #select(index: number, go: boolean): void {
@@ -181,17 +181,18 @@ export class PathEditor {
       this.state.set({ fNumber, focusDistance });
     }
     this.#time = keyframe?.timeS ?? 0;
-    this.update_();
+    this.show();
   }
 
-  update_(): void {
+  /** Brings the editor up to date with the path. */
+  show(): void {
     const { keyframes, seconds, closed } = this.path;
     const shown = seconds || SHOWN_S;
     const selected = this.#selected === null ? undefined : keyframes[this.#selected];
-    this.#time_.max = String(shown);
-    this.#time_.value = String(this.#time);
-    this.#time_.disabled = keyframes.length === 0;
-    this.#time_.setAttribute("aria-valuetext", `${digits(this.#time)} s`);
+    this.#playhead.max = String(shown);
+    this.#playhead.value = String(this.#time);
+    this.#playhead.disabled = keyframes.length === 0;
+    this.#playhead.setAttribute("aria-valuetext", `${digits(this.#time)} s`);
     this.#when.disabled = this.#buttons.update.disabled = this.#buttons.remove.disabled = !selected;
     this.#buttons.save.disabled = keyframes.length === 0;
     this.#play.disabled = keyframes.length < 2;
