@@ -25,7 +25,9 @@ const FROZEN_MARGIN = 0.3;
 
 const FLIP = new Matrix4().makeScale(1, -1, -1); // OpenCV's axes to OpenGL's, and back
 
-export function threeCamera(camera: PinholeCamera, window: PixelWindow = { x: 0, y: 0, width: camera.width, height: camera.height }): PerspectiveCamera {
+export function threeCamera(
+  camera: PinholeCamera, window: PixelWindow = { x: 0, y: 0, width: camera.width, height: camera.height },
+): PerspectiveCamera {
   const three = new PerspectiveCamera();
   const worldToCamera = new Matrix4().set(...(camera.worldToCamera.flat() as Parameters<Matrix4["set"]>));
   three.matrixAutoUpdate = false;
@@ -49,5 +51,7 @@ export function threeCamera(camera: PinholeCamera, window: PixelWindow = { x: 0,
 /** The least and largest slopes x/z and y/z (y up) at which footprints are linearised: low x, low y, high x, high y. */
 export function slopeLimits({ focalPx: [fx, fy], centerPx: [cx, cy], width, height }: PinholeCamera): Vector4 {
   const [marginX, marginY] = [(FROZEN_MARGIN * width) / 2, (FROZEN_MARGIN * height) / 2];
-  return new Vector4(-(cx + marginX) / fx, -(height - cy + marginY) / fy, (width - cx + marginX) / fx, (cy + marginY) / fy);
+  const [left, right] = [cx + marginX, width - cx + marginX];
+  const [above, below] = [cy + marginY, height - cy + marginY];
+  return new Vector4(-left / fx, -below / fy, right / fx, above / fy);
 }

@@ -32,7 +32,9 @@ export function depthOf([sum, , , coverage]: ArrayLike<number> & Iterable<number
 }
 
 /** The numbers of a window of a float target, whose rows start at the bottom. */
-export async function readFloats(renderer: WebGLRenderer, target: WebGLRenderTarget, { x, y, width, height }: PixelWindow): Promise<Float32Array> {
+export async function readFloats(
+  renderer: WebGLRenderer, target: WebGLRenderTarget, { x, y, width, height }: PixelWindow,
+): Promise<Float32Array> {
   const count = 4 * width * height;
   const bits = target.texture.type === FloatType ? new Float32Array(count) : new Uint16Array(count);
   await renderer.readRenderTargetPixelsAsync(target, x, y, width, height, bits);

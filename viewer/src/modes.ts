@@ -1,6 +1,9 @@
 // What becomes of the splats' colour and depth on the canvas: the picture, or a map that explains it.
 
-import { Mesh, NoBlending, OrthographicCamera, PlaneGeometry, Scene, ShaderMaterial, type Texture, Vector2, Vector3, type WebGLRenderer } from "three";
+import {
+  Mesh, NoBlending, OrthographicCamera, PlaneGeometry, Scene, ShaderMaterial, type Texture, Vector2, Vector3,
+  type WebGLRenderer,
+} from "three";
 import { circleTerms, type Lens } from "./lens";
 
 export const MODES = ["color", "depth", "circle", "peaking"] as const;
@@ -16,7 +19,9 @@ export interface Range {
 type Rgb = [number, number, number];
 
 // Told apart by lightness alone, near to far; and by hue with every colour blindness, before to behind the focus.
-const DEPTH_STOPS: Rgb[] = [[255, 246, 210], [253, 202, 122], [242, 134, 88], [194, 72, 108], [122, 40, 122], [48, 18, 78]];
+const DEPTH_STOPS: Rgb[] = [
+  [255, 246, 210], [253, 202, 122], [242, 134, 88], [194, 72, 108], [122, 40, 122], [48, 18, 78],
+];
 const CIRCLE_STOPS: Rgb[] = [[8, 62, 140], [92, 152, 214], [255, 255, 255], [242, 156, 66], [166, 70, 0]];
 const UNKNOWN: Rgb = [128, 128, 128];
 const PEAK: Rgb = [255, 230, 0];
@@ -53,12 +58,16 @@ uniform vec3 range; // 1 / near, 1 / far, largest circle
 out vec4 shown;
 ${glslRamp("depthColor", DEPTH_STOPS)}
 ${glslRamp("circleColor", CIRCLE_STOPS)}
-vec3 encoded(vec3 light) { return mix(12.92 * light, 1.055 * pow(max(light, 0.0031308), vec3(1.0 / 2.4)) - 0.055, step(0.0031308, light)); }
-vec3 decoded(vec3 value) { return mix(value / 12.92, pow((max(value, 0.04045) + 0.055) / 1.055, vec3(2.4)), step(0.04045, value)); }
+vec3 encoded(vec3 light) {
+  return mix(12.92 * light, 1.055 * pow(max(light, 0.0031308), vec3(1.0 / 2.4)) - 0.055, step(0.0031308, light));
+}
+vec3 decoded(vec3 value) {
+  return mix(value / 12.92, pow((max(value, 0.04045) + 0.055) / 1.055, vec3(2.4)), step(0.04045, value));
+}
 vec3 picture(ivec2 at) {
   vec4 drawn = texelFetch(colors, clamp(at, ivec2(0), textureSize(colors, 0) - 1), 0);
-  float clear = 1.0 - drawn.a;
-  return clamp(linearLight ? encoded(clamp(drawn.rgb + clear * decoded(background), 0.0, 1.0)) : drawn.rgb + clear * background, 0.0, 1.0);
+  vec3 seen = clamp(drawn.rgb + (1.0 - drawn.a) * (linearLight ? decoded(background) : background), 0.0, 1.0);
+  return linearLight ? encoded(seen) : seen;
 }
 float light(ivec2 at) { return dot(picture(at), vec3(0.299, 0.587, 0.114)); }
 void main() {
@@ -74,8 +83,9 @@ void main() {
   } else if (mode == 2) {
     shown.rgb = known ? circleColor(0.5 + 0.5 * across / range.z) : ${glslColor(UNKNOWN)};
   } else {
-    vec2 slope = vec2(light(at + ivec2(1, 0)) - light(at - ivec2(1, 0)), light(at + ivec2(0, 1)) - light(at - ivec2(0, 1)));
-    float detail = smoothstep(0.04, 0.12, length(slope));
+    vec2 right = vec2(light(at + ivec2(1, 0)), light(at + ivec2(0, 1)));
+    vec2 left = vec2(light(at - ivec2(1, 0)), light(at - ivec2(0, 1)));
+    float detail = smoothstep(0.04, 0.12, length(right - left));
     vec3 grey = mix(vec3(light(at)), picture(at), 0.3) * 0.8;
     shown.rgb = mix(grey, ${glslColor(PEAK)}, known && abs(across) <= ${SHARP_CIRCLE_PX.toFixed(1)} ? detail : 0.0);
   }
@@ -119,7 +129,7 @@ export class Develop {
   }
 
   /** Draw to the canvas. `focalPx` is that of circles. */
-  draw(renderer: WebGLRenderer, mode: Mode, lens: Lens, focalPx: number, colors: Texture | null, depths: Texture | null): void {
+  draw(renderer: WebGLRenderer, mode: Mode, lens: Lens, focalPx: number, colors: Texture, depths: Texture): void {
     const { uniforms, range } = this;
     uniforms.colors.value = colors;
     uniforms.depths.value = depths;

@@ -29,41 +29,45 @@ export function readPly(bytes: Uint8Array, name: string): Splats {
 }
 
 function plain(vertex: Element, name: string): Splats {
-  const names = ["x", "y", "z", "scale_0", "scale_1", "scale_2", "rot_0", "rot_1", "rot_2", "rot_3", "opacity", "f_dc_0", "f_dc_1", "f_dc_2"];
-  const [x, y, z, sx, sy, sz, qw, qx, qy, qz, opacity, r, g, b] = names.map((property) => vertex.column(property)) as Column[];
+  const several = (what: string, n: number) => Array.from({ length: n }, (_, k) => vertex.column(`${what}_${k}`));
+  const centers = ["x", "y", "z"].map(vertex.column);
+  const [scales, rotations, colors] = [several("scale", 3), several("rot", 4), several("f_dc", 3)];
+  const opacity = vertex.column("opacity");
   const degree = degreeOf(vertex, name);
   const rest = Array.from({ length: 3 * coefficients(degree) }, (_, i) => vertex.column(`f_rest_${i}`));
   const out = empty(vertex.count, degree);
   for (let i = 0; i < vertex.count; i++) {
-    put(
-      out, i, [x!(i), y!(i), z!(i)], [sx!(i), sy!(i), sz!(i)], [qw!(i), qx!(i), qy!(i), qz!(i)],
-      1 / (1 + Math.exp(-opacity!(i))), [0.5 + C0 * r!(i), 0.5 + C0 * g!(i), 0.5 + C0 * b!(i)],
-    );
+    const at = (read: Column) => read(i);
+    const color = colors.map((read) => 0.5 + C0 * read(i));
+    put(out, i, name, centers.map(at), scales.map(at), rotations.map(at), 1 / (1 + Math.exp(-opacity(i))), color);
     putHarmonics(out, i, degree, (k) => rest[k]!(i));
   }
-  return checked(out, name);
+  return out;
 }
 
 /** PlayCanvas's layout: chunks of 256 Gaussians with their ranges, and four words each. */
 function compressed(vertex: Element, chunk: Element, sh: Element | undefined, name: string): Splats {
-  const words = ["packed_position", "packed_rotation", "packed_scale", "packed_color"].map((property) => vertex.column(property));
-  const range = (what: string, last: number) => {
-    if (!chunk.has(`min_${what}`)) return () => [0, 1] as const; // colours of early files
+  const words = ["position", "rotation", "scale", "color"].map((what) => vertex.column(`packed_${what}`));
+  const range = (what: string, last: number): Range => {
+    if (!chunk.has(`min_${what}`)) return () => [0, 1]; // colours of early files
     const [low, high] = [chunk.column(`min_${what}`), chunk.column(`max_${what}`)];
-    return (i: number) => [low(i >> 8), high(i >> 8)].map((v) => Math.max(-last, Math.min(last, v))) as unknown as readonly [number, number];
+    const bounded = (value: number) => Math.max(-last, Math.min(last, value));
+    return (i) => [bounded(low(i >> 8)), bounded(high(i >> 8))];
   };
   const [px, py, pz] = ["x", "y", "z"].map((axis) => range(axis, Infinity)) as Range[];
   const [sx, sy, sz] = ["x", "y", "z"].map((axis) => range(`scale_${axis}`, 20)) as Range[];
   const [cr, cg, cb] = ["r", "g", "b"].map((axis) => range(axis, Infinity)) as Range[];
   if (chunk.count < Math.ceil(vertex.count / 256))
-    throw new Error(`${name} has ${chunk.count} chunks for ${vertex.count} Gaussians; expected one for every 256. Write the file again.`);
+    throw new Error(
+      `${name} has ${chunk.count} chunks for ${vertex.count} Gaussians; expected one for 256. Write the file again.`,
+    );
   const degree = sh ? degreeOf(sh, name) : 0;
   const rest = Array.from({ length: 3 * coefficients(degree) }, (_, i) => sh!.column(`f_rest_${i}`));
   const out = empty(vertex.count, degree);
   for (let i = 0; i < vertex.count; i++) {
     const [position, rotation, scale, color] = words.map((word) => word(i)) as [number, number, number, number];
     put(
-      out, i,
+      out, i, name,
       [within(px!(i), position, 21, 11), within(py!(i), position, 11, 10), within(pz!(i), position, 0, 11)],
       [within(sx!(i), scale, 21, 11), within(sy!(i), scale, 11, 10), within(sz!(i), scale, 0, 11)],
       quaternion(rotation),
@@ -72,7 +76,7 @@ function compressed(vertex: Element, chunk: Element, sh: Element | undefined, na
     );
     putHarmonics(out, i, degree, (k) => ((rest[k]!(i) + 0.5) / 256 - 0.5) * 8);
   }
-  return checked(out, name);
+  return out;
 }
 
 type Column = (row: number) => number;
@@ -95,7 +99,9 @@ function degreeOf(element: Element, name: string): number {
   const rest = element.names.filter((property) => property.startsWith("f_rest_")).length;
   const degree = REST_COUNTS[rest];
   if (degree === undefined)
-    throw new Error(`${name} has ${rest} properties f_rest_*; expected 0, 9, 24 or 45, of spherical harmonics of degree 0 to 3.`);
+    throw new Error(
+      `${name} has ${rest} properties f_rest_*; expected 0, 9, 24 or 45, of spherical harmonics of degree 0 to 3.`,
+    );
   return degree;
 }
 
@@ -115,7 +121,14 @@ function empty(count: number, degree: number): Splats {
 }
 
 /** `scales` are logs, `rotation` is w, x, y, z. */
-function put(out: Splats, i: number, center: number[], scales: number[], rotation: number[], opacity: number, color: number[]): void {
+function put(
+  out: Splats, i: number, name: string,
+  center: number[], scales: number[], rotation: number[], opacity: number, color: number[],
+): void {
+  if (![...center, ...scales, ...rotation, opacity, ...color].every(Number.isFinite))
+    throw new Error(
+      `${name} is damaged: Gaussian ${i + 1} of ${out.count} has values that are not finite. Write the file again.`,
+    );
   const [first, second] = out.words;
   out.centers.set(center, 3 * i);
   const bits = new Uint32Array(out.centers.buffer, 12 * i, 3);
@@ -165,11 +178,4 @@ export function packedCoefficient(r: number, g: number, b: number): number {
   const byte = (value: number) => Math.min(255, Math.round((Math.abs(value) / 2 ** exponent) * 255));
   const signs = (r < 0 ? 1 : 0) | (g < 0 ? 2 : 0) | (b < 0 ? 4 : 0);
   return byte(r) | (byte(g) << 8) | (byte(b) << 16) | ((((exponent + 15) << 3) | signs) << 24);
-}
-
-function checked(splats: Splats, name: string): Splats {
-  for (let i = 0; i < splats.centers.length; i++)
-    if (!Number.isFinite(splats.centers[i]))
-      throw new Error(`${name} is damaged: Gaussian ${Math.floor(i / 3) + 1} of ${splats.count} has no finite position. Write the file again.`);
-  return splats;
 }

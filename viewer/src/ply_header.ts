@@ -20,20 +20,27 @@ const BYTES: Record<string, [number, Read]> = {
   float32: [4, (v, at) => v.getFloat32(at, true)],
   float64: [8, (v, at) => v.getFloat64(at, true)],
 };
-const ALIASES: Record<string, string> = { char: "int8", uchar: "uint8", short: "int16", ushort: "uint16", int: "int32", uint: "uint32", float: "float32", double: "float64" };
+const ALIASES: Record<string, string> = {
+  char: "int8", uchar: "uint8", short: "int16", ushort: "uint16",
+  int: "int32", uint: "uint32", float: "float32", double: "float64",
+};
 const LONGEST_HEADER = 65536;
 
 /** Throws an Error whose message is meant for people. */
 export function elementsOf(bytes: Uint8Array, name: string): Map<string, Element> {
   const bad = (got: string, expected: string) =>
-    new Error(`${name} is not a PLY file of 3D Gaussians: ${got}; expected ${expected}. Choose a binary PLY that hyperfocal or another trainer wrote.`);
+    new Error(
+      `${name} is not a PLY file of 3D Gaussians: ${got}; expected ${expected}. Choose a binary PLY that ` +
+        "hyperfocal or another trainer wrote.",
+    );
   const text = new TextDecoder("latin1").decode(bytes.subarray(0, LONGEST_HEADER));
   if (!/^ply\r?\n/.test(text)) throw bad("it does not start with 'ply'", "a PLY file");
   const end = /\nend_header\r?\n/.exec(text);
   if (!end) throw bad("its header does not end", "'end_header'");
   let at = end.index + end[0].length;
   const lines = text.slice(0, end.index).split(/\r?\n/).slice(1);
-  if (!lines.some((line) => line.trim() === "format binary_little_endian 1.0")) throw bad("its format is another", "binary_little_endian 1.0");
+  if (!lines.some((line) => line.trim() === "format binary_little_endian 1.0"))
+    throw bad("its format is another", "binary_little_endian 1.0");
 
   const listed: { name: string; count: number; row: number; places: Map<string, [number, Read]> }[] = [];
   for (const words of lines.map((line) => line.trim().split(/\s+/))) {
@@ -45,7 +52,9 @@ export function elementsOf(bytes: Uint8Array, name: string): Map<string, Element
       if (!type || !words[2]) throw bad(`a property '${words.slice(1).join(" ")}'`, "numbers of a fixed size");
       current.places.set(words[2], [current.row, type[1]]);
       current.row += type[0];
-    } else if (words[0] === "element" || words[0] === "property") throw bad(`a header line '${words.join(" ")}'`, "'element NAME COUNT' or 'property TYPE NAME'");
+    } else if (words[0] === "element" || words[0] === "property") {
+      throw bad(`a header line '${words.join(" ")}'`, "'element NAME COUNT' or 'property TYPE NAME'");
+    }
   }
 
   const view = new DataView(bytes.buffer, bytes.byteOffset, bytes.byteLength);
@@ -53,7 +62,10 @@ export function elementsOf(bytes: Uint8Array, name: string): Map<string, Element
   for (const { name: element, count, row, places } of listed) {
     const start = at;
     at += count * row;
-    if (at > bytes.length) throw bad(`it ends after ${Math.max(0, Math.floor((bytes.length - start) / row))} of ${count} rows of '${element}'`, "all of them (was it cut short?)");
+    if (at > bytes.length) {
+      const whole = Math.max(0, Math.floor((bytes.length - start) / row));
+      throw bad(`it ends after ${whole} of ${count} rows of '${element}'`, "all of them (was it cut short?)");
+    }
     elements.set(element, {
       count,
       names: [...places.keys()],

@@ -1,7 +1,10 @@
 // Draws Gaussians into targets of floats with Spark, set up so that the picture is that of the library's renderer.
 
 import { ExtSplats, SparkRenderer, SplatMesh } from "@sparkjsdev/spark";
-import { BufferAttribute, type Camera, Color, FloatType, HalfFloatType, NearestFilter, Scene, Vector2, Vector4, WebGLRenderTarget, type WebGLRenderer } from "three";
+import {
+  BufferAttribute, type Camera, Color, FloatType, HalfFloatType, type InstancedBufferGeometry, NearestFilter, Scene,
+  Vector2, Vector4, WebGLRenderTarget, type WebGLRenderer,
+} from "three";
 import { slopeLimits, threeCamera, type PinholeCamera, type PixelWindow } from "./camera";
 import { circleTerms, PINHOLE, roundFocalPx, type Lens } from "./lens";
 import type { Splats } from "./ply";
@@ -36,12 +39,13 @@ export class SplatPass {
     const spark = new SparkRenderer({ renderer, extraUniforms: this.uniforms, depthTest: false, ...OPTIONS });
     spark.material.vertexShader = editedVertex(spark.material.vertexShader);
     spark.material.fragmentShader = editedFragment(spark.material.fragmentShader);
-    spark.geometry.setAttribute("position", new BufferAttribute(quads(), 3));
-    spark.geometry.setIndex(new BufferAttribute(quadIndices(), 1));
+    const geometry = spark.geometry as InstancedBufferGeometry;
+    geometry.setAttribute("position", new BufferAttribute(quads(), 3));
+    geometry.setIndex(new BufferAttribute(quadIndices(), 1));
     spark.onBeforeRender = (...args) => {
       SparkRenderer.prototype.onBeforeRender.apply(spark, args as Parameters<SparkRenderer["onBeforeRender"]>);
       this.uniforms.splatCount.value = spark.activeSplats;
-      (spark.geometry as unknown as { instanceCount: number }).instanceCount = Math.ceil(spark.activeSplats / QUADS_AN_INSTANCE);
+      geometry.instanceCount = Math.ceil(spark.activeSplats / QUADS_AN_INSTANCE);
     };
     this.spark = spark;
     this.scene.add(spark);
@@ -53,7 +57,8 @@ export class SplatPass {
       this.scene.remove(this.mesh);
       this.mesh.dispose();
     }
-    const extSplats = new ExtSplats({ extArrays: splats.words, numSplats: splats.count, extra: { ...splats.harmonics } });
+    const { words, count, harmonics } = splats;
+    const extSplats = new ExtSplats({ extArrays: words, numSplats: count, extra: { ...harmonics } });
     this.mesh = new SplatMesh({ extSplats, raycastable: false, editable: false });
     this.scene.add(this.mesh);
   }
@@ -64,7 +69,13 @@ export class SplatPass {
   }
 
   /** Draw into `target`, which covers a window of the picture: colour times coverage, or camera z times coverage. */
-  draw(target: WebGLRenderTarget, what: "color" | "depth", camera: PinholeCamera, lens: Lens = PINHOLE, window?: PixelWindow): void {
+  draw(
+    target: WebGLRenderTarget,
+    what: "color" | "depth",
+    camera: PinholeCamera,
+    lens: Lens = PINHOLE,
+    window?: PixelWindow,
+  ): void {
     this.spark.apertureAngle = lens.apertureDiameter > 0 ? 1 : 0; // no more than a switch: the shader has its own rule
     this.uniforms.circleTerms.value.set(...circleTerms(lens, roundFocalPx(camera.focalPx)));
     this.uniforms.slopeLimits.value = slopeLimits(camera);

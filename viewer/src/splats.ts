@@ -30,7 +30,8 @@ export class SplatView {
   private work?: Promise<void>;
 
   constructor(private readonly canvas: HTMLCanvasElement) {
-    this.renderer = new WebGLRenderer({ canvas, antialias: false, alpha: false, depth: false, preserveDrawingBuffer: true });
+    const plain = { antialias: false, alpha: false, depth: false };
+    this.renderer = new WebGLRenderer({ canvas, ...plain, preserveDrawingBuffer: true });
     this.renderer.outputColorSpace = LinearSRGBColorSpace; // values are written as they are
     this.renderer.autoClear = false;
     this.renderer.setPixelRatio(1);
@@ -53,7 +54,8 @@ export class SplatView {
 
   /** `width` and `height` become the canvas's pixels. */
   setCamera(camera: PinholeCamera): void {
-    if (JSON.stringify(camera) !== JSON.stringify(this.camera)) this.camera = structuredClone(camera); // else it is sorted for
+    if (JSON.stringify(camera) === JSON.stringify(this.camera)) return; // the Gaussians are sorted for it
+    this.camera = structuredClone(camera);
   }
 
   setLens(lens: Lens): void {
@@ -95,12 +97,12 @@ export class SplatView {
     const gl = this.renderer.getContext();
     const { width, height } = this.canvas;
     const upward = new Uint8Array(4 * width * height);
-    gl.bindFramebuffer(gl.FRAMEBUFFER, null);
+    this.renderer.setRenderTarget(null);
     gl.readPixels(0, 0, width, height, gl.RGBA, gl.UNSIGNED_BYTE, upward);
     return { width, height, rgba: upsideDown(upward, 4 * width) };
   }
 
-  /** The light behind the picture, before rounding and background: colour times coverage, and coverage; the top row first. */
+  /** The picture's light before rounding and background, the top row first: colour times coverage, and coverage. */
   async readLight(): Promise<{ width: number; height: number; rgba: Float32Array }> {
     await this.settled();
     const { width, height } = this.canvas;
@@ -125,9 +127,11 @@ export class SplatView {
     if (count === 0) return { center: [0, 0, 0], radius: 1 };
     const step = Math.ceil(count / 50_000);
     const asked = Array.from({ length: Math.ceil(count / step) }, (_, i) => 3 * step * i);
-    const quantile = (values: number[], share: number) => Float64Array.from(values).sort()[Math.floor(share * (values.length - 1))]!;
-    const center = [0, 1, 2].map((axis) => quantile(asked.map((at) => centers[at + axis]!), 0.5)) as [number, number, number];
-    const away = asked.map((at) => Math.hypot(...center.map((middle, axis) => centers[at + axis]! - middle)));
+    const quantile = (values: number[], share: number) =>
+      Float64Array.from(values).sort()[Math.floor(share * (values.length - 1))]!;
+    const middle = (axis: number) => quantile(asked.map((at) => centers[at + axis]!), 0.5);
+    const center: [number, number, number] = [middle(0), middle(1), middle(2)];
+    const away = asked.map((at) => Math.hypot(...center.map((c, axis) => centers[at + axis]! - c)));
     return { center, radius: quantile(away, 0.8) || 1 };
   }
 
@@ -155,13 +159,14 @@ export class SplatView {
       this.pass.draw(this.depths, "depth", camera);
       this.depthsOf = camera;
     }
-    this.develop.draw(this.renderer, mode, lens, roundFocalPx(camera.focalPx), this.colors.texture, this.depths.texture);
+    const { texture } = this.colors;
+    this.develop.draw(this.renderer, mode, lens, roundFocalPx(camera.focalPx), texture, this.depths.texture);
     await this.drawn();
     this.shown = state;
   }
 
   private resize({ width, height }: PinholeCamera): void {
-    if (this.canvas.width === width && this.canvas.height === height && this.colors.width === width && this.colors.height === height) return;
+    if ([this.canvas, this.colors].every((area) => area.width === width && area.height === height)) return;
     this.renderer.setSize(width, height, false);
     for (const target of [this.colors, this.depths]) target.setSize(width, height);
     this.colorsOf = this.depthsOf = this.shown = undefined;

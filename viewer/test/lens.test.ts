@@ -2,7 +2,8 @@ import assert from "node:assert/strict";
 import { test } from "node:test";
 import { apertureDiameterFrom, circleDiameterPx, circleTerms, fNumberFrom, focalLengthMm } from "../src/lens";
 
-const close = (got: number, expected: number) => assert.ok(Math.abs(got - expected) <= 1e-9 * Math.abs(expected), `${got} is not ${expected}`);
+const close = (got: number, expected: number) =>
+  assert.ok(Math.abs(got - expected) <= 1e-9 * Math.abs(expected), `${got} is not ${expected}`);
 
 test("a circle is positive behind the focus, negative before it, and 0 in focus", () => {
   const lens = { apertureDiameter: 0.1, focusDistance: 2 };
