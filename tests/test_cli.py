@@ -277,7 +277,7 @@ def test_too_little_memory_is_no_bug(
     assert "--long-side" in paragraph(capsys)
 
 
-@pytest.mark.parametrize("command", ["reconstruct", "render", "evaluate", "clean", "info", "demo", "doctor", "bench"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
     code = (
         "import sys\nfrom hyperfocal.cli import main\n"

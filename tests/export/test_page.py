@@ -1,6 +1,7 @@
 """Pages: what is filled in, that nothing filled in can run, and that files are whole or not there."""
 
 import base64
+import gzip
 import hashlib
 import json
 import re
@@ -83,7 +84,9 @@ def test_a_page_of_gaussians_has_them_inside(tmp_path: Path) -> None:
     assert manifest["scene_name"] == "scene.compressed.ply"
     assert manifest["cameras"] == []
     texts = {attributes.get("id"): text for attributes, text in Scripts(html.decode()).found}
-    (tmp_path / "b.ply").write_bytes(base64.b64decode(texts[manifest["scene"]["embedded"]], validate=True))
+    assert manifest["scene"]["encoding"] == "gzip"
+    packed = base64.b64decode(texts[manifest["scene"]["embedded"]], validate=True)
+    (tmp_path / "b.ply").write_bytes(gzip.decompress(packed))
     assert len(read_ply(tmp_path / "b.ply")) == 300
     assert [entry.name for entry in tmp_path.iterdir() if entry.suffix == ".html"] == ["a.html"]
 
@@ -111,6 +114,7 @@ def test_cameras_come_with_their_photographs_and_lenses(tmp_path: Path) -> None:
     texts = {attributes.get("id"): text for attributes, text in Scripts(html.decode()).found}
     assert base64.b64decode(texts[first["photograph"]["embedded"]]) == photograph.content
     assert first["photograph"]["type"] == "image/jpeg"
+    assert "encoding" not in first["photograph"]
 
 
 def test_a_served_page_names_its_files() -> None:
@@ -160,7 +164,7 @@ def test_the_policy_lets_the_pages_own_scripts_run_and_nothing_else(tmp_path: Pa
 def test_assets_of_any_size_come_back(tmp_path: Path, size: int) -> None:
     content = bytes(i % 251 for i in range(size))
     (tmp_path / "scene.ply").write_bytes(content)
-    page = Page("t", Asset("scene.ply", "x/y", tmp_path / "scene.ply"), 1)
+    page = Page("t", Asset("scene.ply", "image/x", tmp_path / "scene.ply"), 1)
     write_page(tmp_path / "a.html", page)
     texts = {a.get("id"): text for a, text in Scripts((tmp_path / "a.html").read_text()).found}
     assert base64.b64decode(texts["asset-0"], validate=True) == content

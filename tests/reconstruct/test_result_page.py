@@ -1,6 +1,7 @@
 """The page of a result: what it is told of cameras, photographs and lenses, and the file in the result folder."""
 
 import base64
+import gzip
 import io
 import json
 import math
@@ -126,7 +127,7 @@ def test_the_result_folder_has_a_page_and_the_report_links_it(result: Result, tm
     assert NASTY not in html
     scene = re.search(rf'id="{told["scene"]["embedded"]}">(.*?)</script>', html)
     assert scene is not None
-    (tmp_path / "inside.ply").write_bytes(base64.b64decode(scene[1]))
+    (tmp_path / "inside.ply").write_bytes(gzip.decompress(base64.b64decode(scene[1])))
     assert len(read_ply(tmp_path / "inside.ply")) == len(result.gaussians)
     assert '<a href="view.html">' in (tmp_path / "report.html").read_text()
 

@@ -38,6 +38,7 @@ class LiveView:
     def __init__(self, server: Any) -> None:
         self._server = server
         self._shown: Any = None
+        self._since = time.perf_counter()
         self._due = 0.0
         self.spent_s = 0.0
         """In showing, as far as the fit had to wait for it."""
@@ -62,12 +63,12 @@ class LiveView:
     def update(self, step: Step) -> None:
         """Show the scene after a step, if somebody watches and it is time."""
         began = time.perf_counter()
-        if (began < self._due and not step.is_last) or not self._server.get_clients():
+        if began < self._due or not self._server.get_clients():
             return
         self._show(step.gaussians())
-        spent = time.perf_counter() - began
-        self.spent_s += spent
-        self._due = began + max(LEAST_S, spent / SHARE)
+        self.spent_s += time.perf_counter() - began
+        # Of all the time so far: a first picture that took long is paid for before the second.
+        self._due = max(began + LEAST_S, self._since + self.spent_s / SHARE)
 
     def _show(self, gaussians: Gaussians) -> None:
         if len(gaussians) > MOST_SHOWN:
