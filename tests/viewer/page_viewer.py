@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-SIZE = {"width": 640, "height": 480}
+SIZE = {"width": 720, "height": 480}  # wide enough for the layout of a desktop
 _READ_PIXELS = """async () => {
   await window.hyperfocal.settled();
   const {width, height, rgba} = await window.hyperfocal.view.readPixels();
