@@ -18,7 +18,7 @@ from ..reconstruct.listeners import LogKind, open_log
 from ..reconstruct.live import open_live_view
 from ..reconstruct.memory_limit import within_memory
 from ..reconstruct.report_lens import aperture_words
-from ..reconstruct.result import LENS_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
+from ..reconstruct.result import LENS_FILE, PAGE_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import say, show_facts, show_next, show_notes
@@ -113,6 +113,7 @@ def record_of(result: Result, out: Path) -> Mapping[str, object]:
         "held_out": result.held_out,
         "gaussians": len(result.gaussians),
         "lens": None if result.lenses is None else out / LENS_FILE,
+        "page": out / PAGE_FILE if result.config.view_page else None,
         "sharp": None if result.lenses is None else out / SHARP_FOLDER,
         "evaluated_on": result.scores.evaluated_on,
         "mean": plain_from_score(result.scores.mean()),
@@ -158,6 +159,7 @@ def show_result(result: Result, out: Path, console: Console) -> None:
             "peak memory": "unknown" if result.peak_memory_mib is None else f"{result.peak_memory_mib / 1024:.2f} GiB",
             "scene": out / SCENE_FILE,
             **_soft_facts(result, out),
+            **({"page": out / PAGE_FILE} if result.config.view_page else {}),
             "report": out / REPORT_FILE,
         },
     )
