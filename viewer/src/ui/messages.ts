@@ -30,8 +30,8 @@ export class Messages {
     this.#card.hidden = false;
     this.#card.className = "card failed";
     this.#card.setAttribute("role", "alert");
-    const lines = el("p", {}, reason);
-    this.#card.replaceChildren(el("h2", {}, "Nothing to show"), lines);
+    const words = reason.split("`").map((part, i) => (i % 2 ? el("code", {}, part) : part)); // `commands` stand out
+    this.#card.replaceChildren(el("h2", {}, "Nothing to show"), el("p", {}, ...words));
   }
 
   say(words: string): void {
