@@ -62,7 +62,7 @@ def test_a_reconstruction_reaches_its_figure(result: Path) -> None:
 
 def test_a_result_folder_is_complete(result: Path) -> None:
     names = {entry.name for entry in result.iterdir()}
-    assert names == {"scene.ply", "cameras.json", "config.yaml", "metrics.json", "report.html"}
+    assert names == {"scene.ply", "cameras.json", "config.yaml", "metrics.json", "report.html", "view.html"}
     assert [entry.name for entry in result.parent.iterdir()] == [result.name]
 
 
@@ -277,7 +277,7 @@ def test_too_little_memory_is_no_bug(
     assert "--long-side" in paragraph(capsys)
 
 
-@pytest.mark.parametrize("command", ["reconstruct", "render", "evaluate", "clean", "info", "demo", "doctor", "bench"])
+@pytest.mark.parametrize("command", cli.COMMANDS)
 def test_the_help_of_a_command_loads_no_torch(command: str) -> None:
     code = (
         "import sys\nfrom hyperfocal.cli import main\n"

@@ -23,6 +23,8 @@ if TYPE_CHECKING:
     from .errors import NothingUsableError as NothingUsableError
     from .exif_lens import physical_lens_from_exif as physical_lens_from_exif
     from .export import read_ply as read_ply
+    from .export import write_compressed_ply as write_compressed_ply
+    from .export import write_page as write_page
     from .export import write_ply as write_ply
     from .fit import Checkpoint as Checkpoint
     from .fit import FitConfig as FitConfig
@@ -63,6 +65,8 @@ _HOMES = {
     "NothingUsableError": "errors",
     "physical_lens_from_exif": "exif_lens",
     "read_ply": "export",
+    "write_compressed_ply": "export",
+    "write_page": "export",
     "write_ply": "export",
     "Checkpoint": "fit",
     "FitConfig": "fit",

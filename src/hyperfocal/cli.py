@@ -18,7 +18,7 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.arguments import Clean, Count, Evaluate, Folder, Info, Render, SourceKind, Talk
+from .commands.arguments import Clean, Count, Evaluate, Export, Folder, Info, Render, SourceKind, Talk, View
 from .commands.display import Output, say, screen
 from .errors import (
     LESS_MEMORY,
@@ -94,6 +94,8 @@ class Reconstruct(Talk):
     """Go on with what an interrupted run of the same command left; a new start if there is nothing."""
     log: LogKind | None = None
     """Also write the course of the fit for TensorBoard or rerun, into a folder with "_log" at the end of its name."""
+    view: bool = False
+    """Show the scene in a browser of this machine while it is fitted (extra view)."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and stop."""
 
@@ -130,10 +132,11 @@ class Bench:
 
 
 COMMANDS: dict[str, type] = {
-    kind.__name__.lower(): kind for kind in (Reconstruct, Render, Evaluate, Clean, Info, Demo, Doctor, Bench)
+    kind.__name__.lower(): kind
+    for kind in (Reconstruct, View, Render, Evaluate, Clean, Export, Info, Demo, Doctor, Bench)
 }
-Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Info | Demo  # know --quiet and --json
-Arguments: TypeAlias = Spoken | Doctor | Bench
+Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Export | Info | Demo  # know --quiet and --json
+Arguments: TypeAlias = Spoken | View | Doctor | Bench
 ANYWHERE = ("--quiet", "--json")  # may stand before the command, too
 
 
@@ -229,6 +232,10 @@ def run(arguments: Arguments, console: Output, progress: Progress) -> int:
             from .commands.doctor import doctor
 
             return doctor(build_cuda=arguments.build_cuda, console=console, progress=progress)
+        case View():
+            from .commands.view import view
+
+            return view(arguments.path, port=arguments.port, may_open=not arguments.no_open, console=console)
         case Bench():
             from .bench.command import bench
 
@@ -258,6 +265,7 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 overwrite=arguments.overwrite,
                 resume=arguments.resume,
                 log=arguments.log,
+                live=arguments.view,
                 dry_run=arguments.dry_run,
                 kind=arguments.kind,
                 frames=arguments.frames,
@@ -290,6 +298,10 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
                 console=console,
                 progress=progress,
             )
+        case Export():
+            from .commands.export import export
+
+            return export(arguments, console=console, progress=progress)
         case Evaluate():
             from .commands.evaluate import evaluate
 

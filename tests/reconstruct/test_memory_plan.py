@@ -144,3 +144,12 @@ def test_each_photograph_is_looked_at_once(scene: Scene, monkeypatch: pytest.Mon
     with pytest.raises(BadInputError, match="What would fit"):
         within_memory(scene, replace(CONFIG, memory="620MiB"))
     assert sorted(seen) == [view.name for view in scene.views]
+
+
+def test_the_page_for_browsers_is_a_stage_of_its_own_if_there_is_one() -> None:
+    assert "page" not in peak_bytes(DEMAND, USUAL)
+    small, large = (replace(DEMAND, page_photographs=24, gaussians=n) for n in (100_000, 200_000))
+    stages = peak_bytes(small, USUAL)
+    assert 0 < peak_bytes(large, USUAL)["page"] - stages["page"] < 1000 * 100_000
+    assert stages["page"] > peak_bytes(replace(small, page_photographs=0), USUAL)["page"]
+    assert stages["page"] < stages["report"], "it does not decide what a job takes"

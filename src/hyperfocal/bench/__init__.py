@@ -10,6 +10,7 @@ BENCHES: dict[str, str] = {
     "lens": "light and PSNR of a lens, and of a shutter, against averages over it and Mitsuba's; its time",
     "lens_refocus": "fits of sharp views through a lens, at held-out poses against Mitsuba's; f-number and focus found",
     "cuda": "time of the cuda backend beside plain gsplat, forward and backward (needs an NVIDIA GPU)",
+    "page": "pictures, blur and depth in the browser against the renderer, with the rules of other viewers; time, size",
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
     "soft": "soft photographs: what a reconstruction gains by learning their lens and motion (needs Mitsuba)",
     "ablation": "what the options of the trainer gain on real photographs (needs --data)",

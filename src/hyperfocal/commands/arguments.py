@@ -13,6 +13,11 @@ Folder: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="DIR")]
 Place: TypeAlias = Annotated[Path | None, tyro.conf.arg(metavar="PATH")]
 SourceKind: TypeAlias = Literal["photographs", "focal_stack"]
 Millimetres: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="MM")]
+Format: TypeAlias = Literal[
+    "html",  # a page for browsers that needs nothing else
+    "ply",  # the layout that every viewer of 3D Gaussians reads
+    "compressed-ply",  # PlayCanvas's, a quarter of the size
+]
 Number: TypeAlias = Annotated[float | None, tyro.conf.arg(metavar="X")]
 
 
@@ -105,3 +110,32 @@ class Info(Talk):
     """File or folder."""
     kind: SourceKind | None = None
     """What the photographs are; recognised if left out. focal_stack: one view focused at many distances."""
+
+
+@dataclass(frozen=True)
+class View:
+    """Look at a scene in a browser: walk through it, focus, stop down, compare with the photographs."""
+
+    path: tyro.conf.Positional[Path]
+    """A result, a PLY file of 3D Gaussians, or a folder with one of them in it."""
+    port: Count = None
+    """Of the page's address, on this machine only; a free one if left out."""
+    no_open: bool = False
+    """Only say the address; open no browser."""
+
+
+@dataclass(frozen=True)
+class Export(Talk):
+    """Write a scene in another format, such as one HTML file that can be looked at anywhere."""
+
+    path: tyro.conf.Positional[Path]
+    """A result, or a PLY file of 3D Gaussians."""
+    format: Format | None = None
+    """html: a page for browsers, with everything inside. ply: for other viewers. compressed-ply: the same in a quarter
+    of the size. What the name of --out says if left out, or else html."""
+    out: Annotated[Path | None, tyro.conf.arg(metavar="FILE")] = None
+    """The file; PATH's name with the format's ending in the current folder if left out."""
+    photographs: Count = None
+    """html: most photographs in the file, each at most 640 pixels long; 24 if left out."""
+    overwrite: bool = False
+    """Replace the file that stands at --out."""

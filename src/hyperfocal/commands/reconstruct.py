@@ -15,12 +15,14 @@ from ..reconstruct.folder import refuse_to_replace
 from ..reconstruct.job import reconstruct as reconstruct_scene
 from ..reconstruct.job import refuse_unsuitable
 from ..reconstruct.listeners import LogKind, open_log
+from ..reconstruct.live import open_live_view
 from ..reconstruct.memory_limit import within_memory
 from ..reconstruct.report_lens import aperture_words
-from ..reconstruct.result import LENS_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
+from ..reconstruct.result import LENS_FILE, PAGE_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
 from ..reconstruct.scores import plain_from_score
 from ..scene import Scene
 from .display import say, show_facts, show_next, show_notes
+from .view import offer
 
 
 def reconstruct(
@@ -31,6 +33,7 @@ def reconstruct(
     overwrite: bool,
     resume: bool,
     log: LogKind | None,
+    live: bool,
     dry_run: bool,
     kind: SceneKind | None,
     frames: int | None,
@@ -48,11 +51,17 @@ def reconstruct(
         plan = _show_plan(scene, config, console)
         show_next(console, f"hyperfocal reconstruct {path} --out {out}")
         return plan
-    with nullcontext() if log is None else open_log(log, out.with_name(f"{out.name}_log")) as listener:
+    with (
+        nullcontext() if log is None else open_log(log, out.with_name(f"{out.name}_log")) as listener,
+        open_live_view() if live else nullcontext() as page,
+    ):
+        if page is not None:
+            offer(f"The fit can be watched at {page.url} (for this machine only)", page.url, console, may_open=True)
         result = reconstruct_scene(
-            scene, config, out=out, overwrite=overwrite, resume=resume, log=listener, progress=progress
+            scene, config, out=out, overwrite=overwrite, resume=resume, log=listener, live=page, progress=progress
         )
     show_result(result, out, console)
+    show_next(console, f"hyperfocal view {out}")
     show_next(console, f"hyperfocal render {out}")
     return record_of(result, out)
 
@@ -107,6 +116,7 @@ def record_of(result: Result, out: Path) -> Mapping[str, object]:
         "held_out": result.held_out,
         "gaussians": len(result.gaussians),
         "lens": None if result.lenses is None else out / LENS_FILE,
+        "page": out / PAGE_FILE if result.config.view_page else None,
         "sharp": None if result.lenses is None else out / SHARP_FOLDER,
         "evaluated_on": result.scores.evaluated_on,
         "mean": plain_from_score(result.scores.mean()),
@@ -152,6 +162,7 @@ def show_result(result: Result, out: Path, console: Console) -> None:
             "peak memory": "unknown" if result.peak_memory_mib is None else f"{result.peak_memory_mib / 1024:.2f} GiB",
             "scene": out / SCENE_FILE,
             **_soft_facts(result, out),
+            **({"page": out / PAGE_FILE} if result.config.view_page else {}),
             "report": out / REPORT_FILE,
         },
     )

@@ -27,6 +27,10 @@ class ReconstructConfig:
     """Steps between two saves of the fit, from which --resume goes on after an interruption; 0 saves none."""
     report_views: int = 8
     """Most views that the report shows in pictures."""
+    view_page: bool = True
+    """Also write view.html, the result for a browser: one file with the scene and photographs in it."""
+    view_photographs: int = 24
+    """Most photographs in view.html, each at most 640 pixels long; 0 leaves them out."""
     memory: str | None = None
     """Most memory for the whole job, such as 4GB or 800MiB: what costs least time is chosen to stay below, or it is
     said at once what would."""
@@ -48,6 +52,8 @@ class ReconstructConfig:
             parse_memory(self.memory)
         if self.report_views < 1:
             raise ValueError(f"`report_views` must be at least 1, got {self.report_views}.")
+        if self.view_photographs < 0:
+            raise ValueError(f"`view_photographs` must not be negative, got {self.view_photographs}.")
 
 
 _USUAL = ReconstructConfig()

@@ -13,6 +13,8 @@ from ..data import load_photograph
 from ..data.depth_points import with_points_of_depth
 from ..data.listed import some_of
 from ..errors import NothingUsableError, StoppedError
+from ..export.compressed_ply import MOST_COMPRESSED_BYTES
+from ..export.page import page_size
 from ..fit import Checkpoint, Step, fit, initialize_gaussians, with_fewer_points, with_random_points
 from ..fit.capture import corrected_camera
 from ..fit.parameters import activate
@@ -29,7 +31,9 @@ from .evaluation import score
 from .folder import SPARE_BYTES, new_folder, refuse_to_replace
 from .interrupt import noticing_interrupts
 from .listeners import Log, heard
+from .live import LiveView, watched
 from .machine import describe_machine, peak_memory_mib
+from .memory import PAGE_PHOTOGRAPH_BYTES
 from .memory_limit import largest_size, within_memory
 from .photograph_folder import photograph_folder
 from .photographed import how_photographed
@@ -54,6 +58,7 @@ def reconstruct(
     overwrite: bool = False,
     resume: bool = False,
     log: Log | None = None,
+    live: LiveView | None = None,
     progress: Progress = silent,
 ) -> Result:
     """Return the Gaussians that photographs show, with scores on photographs that the fit has not seen.
@@ -68,6 +73,7 @@ def reconstruct(
         resume: Go on with what an interrupted run left beside `out`, for the same photographs and config; a new start
             if there is nothing.
         log: Told about the fit as it goes on, with renders of some photographs.
+        live: Shows the scene while it is fitted.
         progress: Told how far each stage is.
 
     Raises:
@@ -82,10 +88,13 @@ def reconstruct(
     scene = scene.with_notes(*notes)
     if out is None:
         with photograph_folder(config, None) as kept:
-            return _reconstructed(scene, config, None, kept, log, progress)
+            return _reconstructed(scene, config, None, kept, log, live, progress)
     refuse_to_replace(Path(out), overwrite=overwrite)  # before an unfinished one is dropped
     gaussians = config.fit.densify.cap * BYTES_PER_GAUSSIAN
     needed = gaussians * (1 + (CHECKPOINT_COPIES if config.checkpoint_every else 0)) + SPARE_BYTES
+    if config.view_page:
+        photographs = min(config.view_photographs, len(scene.views)) * PAGE_PHOTOGRAPH_BYTES
+        needed += page_size(config.fit.densify.cap * MOST_COMPRESSED_BYTES, photographs)
     if config.fit.capture.wants_blur:
         needed += len(scene.views) * math.prod(reduced_size(largest_size(scene), config.long_side)) * PNG_BYTES
     with (
@@ -93,7 +102,7 @@ def reconstruct(
         new_folder(Path(out), overwrite=overwrite, needed_bytes=needed) as folder,
     ):
         with photograph_folder(config, Path(out)) as kept:
-            result = _reconstructed(scene, config, work, kept, log, progress)
+            result = _reconstructed(scene, config, work, kept, log, live, progress)
         progress("writing the result", 0, 1)
         write_result(folder, result, progress=progress)
         progress("writing the result", 1, 1)
@@ -124,6 +133,7 @@ def _reconstructed(
     work: Unfinished | None,
     kept: Path | None,
     log: Log | None,
+    live: LiveView | None,
     progress: Progress,
 ) -> Result:
     if work is not None and work.can_go_on:
@@ -139,8 +149,9 @@ def _reconstructed(
         photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=bits, folder=kept)
         release_memory()  # decoding leaves holes in the heap, of several times what is kept
     shown = [] if log is None else _loaded((held_out or training)[:LOGGED_VIEWS], config.long_side, progress)
+    see = partial(watched, live=live, camera=training[0].camera, up=scene.up)
     hear = partial(heard, log=log, views=tuple(shown))
-    fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, hear, progress)
+    fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, lambda steps: hear(see(steps)), progress)
     gaussians = activate(fitted.gaussians.values, fitted.color_space)
     if config.fit.capture.pose:
         scene = _with_corrected_poses(scene, fitted)

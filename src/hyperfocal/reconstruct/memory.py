@@ -27,6 +27,8 @@ SEARCHING_BYTES = 260  # a searched pixel: the scale space of SIFT at double siz
 WORK_BYTES = 270  # a fitted pixel: what is drawn, its gradients, the loss, the renderer's scratch; FLIP takes as much
 SUB_FRAME_BYTES = 400  # a Gaussian, and sub-frame of an exposure beside the first; a bound, not measured
 REPORT_BYTES, SHOWN_BYTES = 150, 64  # a fitted pixel, and once for each photograph that the report shows
+PAGE_BYTES, PAGE_GAUSSIAN_BYTES = 24 * 2**20, 500  # the page for browsers, and its compressed copy of a Gaussian
+PAGE_PHOTOGRAPH_BYTES = 128 * 2**10  # hardly any takes more at 640 pixels
 GAUSSIAN_BYTES = {"float32": 4200, "bfloat16": 3350}  # values, gradients, moments, scratch; copies at a checkpoint
 
 
@@ -52,6 +54,8 @@ class Demand:
     """The lenses' distortion is removed."""
     sub_frames: int = 1
     """Of an exposure, if motion may be fitted: all are drawn before any gradient."""
+    page_photographs: int | None = None
+    """That the page for browsers holds; None if there is none."""
 
 
 @dataclass(frozen=True)
@@ -97,6 +101,9 @@ def peak_bytes(demand: Demand, means: Means) -> dict[str, float]:
         "fit": kept + gaussians + demand.sub_frames * demand.fitted_px * WORK_BYTES + moving,
         "report": gaussians / 2 + decoding + demand.fitted_px * (REPORT_BYTES + means.shown * SHOWN_BYTES),
     }
+    if demand.page_photographs is not None:
+        photographs = demand.page_photographs * PAGE_PHOTOGRAPH_BYTES
+        stages["page"] = PAGE_BYTES + demand.gaussians * PAGE_GAUSSIAN_BYTES + photographs + decoding
     base = BASE_BYTES + (SFM_BYTES if demand.searched_px else 0)
     return {name: MARGIN * (base + extra) for name, extra in stages.items()}
 

@@ -40,6 +40,7 @@ def demand_of(scene: Scene, config: ReconstructConfig, stored: tuple[int, int]) 
         gaussians=config.fit.densify.cap,
         distorted=distorted or not scene.posed_views,  # which structure from motion finds
         sub_frames=1 if config.fit.capture.motion == "off" else config.fit.capture.sub_frames,
+        page_photographs=min(config.view_photographs, len(scene.views)) if config.view_page else None,
     )
 
 

@@ -131,5 +131,12 @@ def data_uri(picture: Image, *, long_side: int, quality: int = 82) -> str:
     return "data:image/webp;base64," + base64.b64encode(buffer.getvalue()).decode("ascii")
 
 
+def jpeg(picture: Image, *, quality: int) -> bytes:
+    """Return an sRGB picture as a JPEG file."""
+    buffer = io.BytesIO()
+    PillowImage.fromarray(to_uint8(picture).numpy()).save(buffer, "JPEG", quality=quality, optimize=True)
+    return buffer.getvalue()
+
+
 def _with_unknown(picture: Image, known: Mask) -> Image:
     return torch.where(known.unsqueeze(-1), picture, picture.new_tensor(UNKNOWN))

@@ -20,7 +20,7 @@ from .config_file import to_plain
 from .evaluation import score_rendering
 from .looks import rendering_of
 from .report_lens import lens_section
-from .result import Result
+from .result import PAGE_FILE, Result
 from .scores import Table, ViewScore
 
 MOST_BYTES = 8 * 2**20  # of pictures in a page: mail and chat programs refuse larger attachments
@@ -56,13 +56,13 @@ def report(result: Result) -> str:
     if left_out:
         notes = (*notes, f"The last {left_out} views have no pictures here, to keep this page below 8 MiB.")
     css = resources.files("hyperfocal.reconstruct").joinpath("report.css").read_text(encoding="utf-8")
-    title = escape(_name_of(result.scene.source))
+    title = escape(name_of(result.scene.source))
     return (
         '<!doctype html>\n<html lang="en"><head><meta charset="utf-8">'
         '<meta name="viewport" content="width=device-width, initial-scale=1">'
         f"<title>{title}: hyperfocal report</title>\n<style>\n{css}</style></head>\n<body>\n"
         f'<header><p class="kicker">hyperfocal reconstruction</p><h1>{title}</h1>'
-        f'<p class="lead">{_lead(result)}</p></header>\n<main>\n'
+        f'<p class="lead">{_lead(result)}{_link(result)}</p></header>\n<main>\n'
         f'<section class="summary">{_wipe(shown)}{_tiles(result)}</section>\n'
         f"{_views(cards, span, result.scene.metres_per_unit)}"
         f"{_score_table(result.scores)}{lens_section(result)}{_course(result)}{_notes(notes)}{_settings(result)}"
@@ -70,11 +70,16 @@ def report(result: Result) -> str:
     )
 
 
-def _name_of(source: Path) -> str:
+def name_of(source: Path) -> str:
     """Return what people would call a scene: its folder, with the one above where the name says nothing."""
     place = source.absolute()
     says_nothing = place.name in {"images", "photographs", "photos"} or place.is_file()
     return f"{place.parent.name}/{place.name}" if says_nothing else place.name
+
+
+def evenly(views: tuple[View, ...], most: int) -> list[View]:
+    """Return at most `most` views at even distances."""
+    return [views[i * len(views) // most] for i in range(most)] if len(views) > most else list(views)
 
 
 def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
@@ -82,7 +87,7 @@ def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
     first = result.scored_views
     rest = tuple(view for view in result.scene.posed_views if view.name in result.training) if result.held_out else ()
     most = result.config.report_views
-    chosen = [*_spread(first, most), *_spread(rest, max(most - len(first), 0))]
+    chosen = [*evenly(first, most), *evenly(rest, max(most - len(first), 0))]
     shown, missing = [], []
     for view in chosen:
         try:
@@ -98,11 +103,6 @@ def _shown_views(result: Result) -> tuple[list[Shown], list[str]]:
     return shown, missing
 
 
-def _spread(views: tuple[View, ...], most: int) -> list[View]:
-    """Return at most `most` views at even distances."""
-    return [views[i * len(views) // most] for i in range(most)] if len(views) > most else list(views)
-
-
 def _lead(result: Result) -> str:
     posed, total = len(result.scene.posed_views), len(result.scene.views)
     used = f"{posed} photographs" if posed == total else f"{posed} of {total} photographs"
@@ -110,6 +110,12 @@ def _lead(result: Result) -> str:
     if result.held_out:
         text += f"; {len(result.held_out)} were held out and never seen by the fit"
     return f"{text}. {_unit(result.scene.metres_per_unit)}"
+
+
+def _link(result: Result) -> str:
+    if not result.config.view_page:
+        return ""
+    return f' <a href="{PAGE_FILE}">Walk through it, focus and refocus: {PAGE_FILE}</a>'
 
 
 def _unit(metres_per_unit: float | None) -> str:

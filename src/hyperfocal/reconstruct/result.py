@@ -21,7 +21,7 @@ from .photographed import PhotographedLens
 from .scores import CurvePoint, Table, plain_from_score, score_from_plain
 
 SCENE_FILE, CAMERAS_FILE, CONFIG_FILE, REPORT_FILE = "scene.ply", "cameras.json", "config.yaml", "report.html"
-LENS_FILE, SHARP_FOLDER = "lens.json", "sharp"
+LENS_FILE, SHARP_FOLDER, PAGE_FILE = "lens.json", "sharp", "view.html"
 
 
 @dataclass(frozen=True)
@@ -63,11 +63,13 @@ class Result:
 def write_result(folder: Path, result: Result, *, progress: Progress = silent) -> None:
     """Write the result's files into an existing folder; `folder.new_folder` makes the whole of it atomic.
 
-    Of soft photographs that includes the photographs in focus (`sharp`), as far as they can still be read.
+    Of soft photographs that includes the photographs in focus (`sharp`), as far as they can still be read, and unless
+    `view_page` is off the page for browsers.
 
     Raises:
         BadInputError: a file cannot be written.
     """
+    from .page import write_result_page
     from .report import write_report
     from .sharp import write_sharp
 
@@ -91,6 +93,9 @@ def write_result(folder: Path, result: Result, *, progress: Progress = silent) -
         result.config,
         f"hyperfocal {__version__}. Start from these settings: hyperfocal reconstruct PHOTOS --config {CONFIG_FILE}",
     )
+    if result.config.view_page:
+        missing = write_result_page(folder / PAGE_FILE, result, progress=progress)
+        result = replace(result, notes=(*result.notes, *missing))
     write_report(folder / REPORT_FILE, result)
     # Last, since a folder with it counts as a result.
     write_text(folder / RESULT_MARK, json.dumps(_plain(result), indent=1, allow_nan=False) + "\n")

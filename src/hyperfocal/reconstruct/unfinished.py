@@ -229,10 +229,11 @@ def _distortion(plain: dict[str, Any] | None) -> Distortion | None:
 
 
 def _deciding(config: ReconstructConfig) -> ReconstructConfig:
-    """Return the settings without those that decide only how much memory is used: a fit may go on with less of it."""
+    """Return the settings without those of memory and of what is shown: a fit may go on with others of these."""
     fit = replace(config.fit, photographs="float32", moments="float32")
     sfm = replace(config.sfm, threads=None)
-    return replace(config, memory=None, photographs_on_disk=False, report_views=1, fit=fit, sfm=sfm)
+    shown = {"report_views": 1, "view_page": True, "view_photographs": 0}
+    return replace(config, memory=None, photographs_on_disk=False, fit=fit, sfm=sfm, **shown)
 
 
 def _first_difference(kept: object, asked: object, key: str = "") -> str:

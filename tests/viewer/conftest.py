@@ -1,0 +1,89 @@
+"""What the tests of the page share: a headless Chromium, the built page, and a server of a page's files."""
+
+import shutil
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import AbstractContextManager, contextmanager
+from typing import Any
+
+import pytest
+import torch
+from page_scene import toy_page, walls
+from page_viewer import Viewer
+
+from hyperfocal.errors import HyperfocalError
+from hyperfocal.export.page import Page, bundle
+from hyperfocal.gaussians import Gaussians
+from hyperfocal.serve.server import PageServer, answers_of
+
+FLAGS = (
+    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"),
+    *("--disable-component-update", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
+    "--ignore-gpu-blocklist",
+)
+BROWSERS = ("chromium", "chromium-browser", "google-chrome")
+
+
+@pytest.fixture(scope="session")
+def chromium() -> Iterator[Any]:
+    """A headless Chromium that draws in software; skips where there is none, or no playwright to drive it."""
+    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
+    path = next(filter(None, map(shutil.which, BROWSERS)), None)
+    if path is None:
+        pytest.skip("there is no Chromium: apt-get install chromium")
+    with api.sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
+        yield browser
+        browser.close()
+
+
+@pytest.fixture(scope="session")
+def page_file() -> bytes:
+    """The built page without anything to show; skips where it was not built."""
+    try:
+        return bundle()
+    except HyperfocalError:
+        pytest.skip("the page is not built: cd viewer && npm ci && npm run build")
+
+
+@pytest.fixture(scope="session")
+def serve(page_file: bytes) -> Callable[[Page], AbstractContextManager[str]]:
+    """Serve a page on loopback, as `hyperfocal view` does; the context gives its address."""
+
+    @contextmanager
+    def served(page: Page) -> Iterator[str]:
+        with PageServer(answers_of(page)) as server:
+            thread = threading.Thread(target=server.serve_forever, daemon=True)
+            thread.start()
+            yield server.url
+            server.shutdown()
+            thread.join()
+
+    return served
+
+
+@pytest.fixture(scope="session")
+def toy_gaussians() -> Gaussians:
+    """Three walls at known depths."""
+    torch.manual_seed(0)
+    return walls()
+
+
+@pytest.fixture(scope="session")
+def opened(
+    chromium: Any, serve: Callable[[Page], AbstractContextManager[str]], toy_gaussians: Gaussians
+) -> Iterator[Viewer]:
+    """One page for all tests whose scene has a known scale: 1 unit is 0.1 m."""
+    with serve(toy_page(toy_gaussians, metres_per_unit=0.1)) as url:
+        viewer = Viewer(chromium, url, accept_downloads=True).ready()
+        yield viewer
+        viewer.close()
+
+
+@pytest.fixture
+def viewer(opened: Viewer) -> Iterator[Viewer]:
+    """The page as it was when it had loaded. Whatever is done: no word on the console, no request to anybody else."""
+    opened.start_over()
+    yield opened
+    assert opened.said == []
+    assert opened.foreign == []
