@@ -1,6 +1,5 @@
 """What the tests of the page share: a headless Chromium, the built page, and a server of a page's files."""
 
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, contextmanager
@@ -11,30 +10,21 @@ import torch
 from page_scene import toy_page, walls
 from page_viewer import Viewer
 
+from hyperfocal.bench.page_browser import browser, obstacle
 from hyperfocal.errors import HyperfocalError
 from hyperfocal.export.page import Page, bundle
 from hyperfocal.gaussians import Gaussians
 from hyperfocal.serve.server import PageServer, answers_of
 
-FLAGS = (
-    *("--no-sandbox", "--disable-quic", "--no-first-run", "--disable-background-networking", "--disable-sync"),
-    *("--disable-component-update", "--use-gl=angle", "--use-angle=swiftshader", "--enable-unsafe-swiftshader"),
-    "--ignore-gpu-blocklist",
-)
-BROWSERS = ("chromium", "chromium-browser", "google-chrome")
-
 
 @pytest.fixture(scope="session")
 def chromium() -> Iterator[Any]:
     """A headless Chromium that draws in software; skips where there is none, or no playwright to drive it."""
-    api = pytest.importorskip("playwright.sync_api", reason="playwright is not installed: pip install playwright")
-    path = next(filter(None, map(shutil.which, BROWSERS)), None)
-    if path is None:
-        pytest.skip("there is no Chromium: apt-get install chromium")
-    with api.sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=list(FLAGS))
-        yield browser
-        browser.close()
+    reason = obstacle()
+    if reason is not None:
+        pytest.skip(reason)
+    with browser() as chromium:
+        yield chromium
 
 
 @pytest.fixture(scope="session")

@@ -36,7 +36,7 @@ from .random_scene import random_scene
 SIZE = (20_000, 640, 480)
 # What the browser draws: footprints that grow by a Gaussian of variance c^2 / 16, at opacities that keep energy.
 LIKE_THE_PAGE = RenderOptions(opacity_law="energy", aperture=Aperture("gaussian"))
-LENS = ThinLens(torch.tensor(0.1), torch.tensor(3.0))  # circles of up to 25 px
+LENS = ThinLens(torch.tensor(0.1), torch.tensor(3.0))  # circles of up to 12 px
 WIDER = {"spark_rule": 2.0, "splat_transform_rule": 4.0}
 """How much wider the lens is that a rule of another viewer draws in place of the one it was asked for."""
 PICTURES = ("pinhole", "defocus", "off_centre", *WIDER)
