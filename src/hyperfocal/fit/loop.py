@@ -14,10 +14,12 @@ from ..camera import Camera
 from ..color import ColorSpace
 from ..errors import BadInputError, NothingUsableError
 from ..gaussians import Gaussians
+from ..losses.depth_spread import depth_spread_loss
 from ..progress import Progress, silent
 from ..rendering import RenderOptions
 from ..scene import Photograph, Scene
 from . import blur_search, capture, clear_view, optimizer, schedules
+from .capture import corrected_camera
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
@@ -339,13 +341,14 @@ def _differentiate(
     gaussians = activate(Parameters(**leaves), run.color_space, threads)
     offsets = torch.zeros(1, len(values), 2, requires_grad=True) if run.densifier.wants_mean_gradients else None
     clear_z = run.clear_depths[which]
-    options = RenderOptions(sh_degree=schedules.sh_degree(config, share), mean_offsets_px=offsets, threads=threads)
+    near, degree = max(RenderOptions.near, clear_z), schedules.sh_degree(config, share)
+    options = RenderOptions(sh_degree=degree, near=near, mean_offsets_px=offsets, threads=threads)
     rendering = photographed(
         gaussians,
         photograph,
         row,
         config.capture,
-        replace(options, near=max(options.near, clear_z)),
+        options,
         background=torch.rand(3, generator=run.generator) if config.background == "random" else None,
     )
     terms = loss_terms(
@@ -361,6 +364,10 @@ def _differentiate(
     if clear_z > 0:
         terms["clear_view"] = clear_view.fading(gaussians, photograph.camera, clear_z)
     terms |= capture.regularizers(row, config.capture)
+    if schedules.has_spread(config, index):
+        camera = corrected_camera(photograph.camera, row["pose"]) if "pose" in row else photograph.camera
+        spread = depth_spread_loss(gaussians, camera, run.units.inverse_range, options)
+        terms["spread"] = schedules.SPREAD_EVERY * config.spread_weight * spread
     if "aperture" in row:
         terms["exif"] = config.capture.exif_weight * cost(run.lens_prior, which, row, captured.values, run.units)
     loss = torch.stack(list(terms.values())).sum()

@@ -4,6 +4,8 @@ import math
 
 from .config import FitConfig, LearningRates
 
+SPREAD_EVERY = 4  # steps; it is a render of its own, and the spread of depths changes slowly
+
 
 def means_rate(rates: LearningRates, progress: float) -> float:
     """Return the learning rate of positions in units of the extent: exponential from `means` to `means_final`."""
@@ -23,3 +25,9 @@ def sh_degree(config: FitConfig, progress: float) -> int:
 def shrink_factor(config: FitConfig, progress: float) -> int:
     """Return by how much the photographs are shrunk."""
     return next(factor for time, factor in reversed(config.resolution) if progress >= time)
+
+
+def has_spread(config: FitConfig, index: int) -> bool:
+    """Return whether the loss of a step has the spread of depths in it."""
+    late = index >= config.spread_start * config.steps
+    return config.spread_weight > 0 and late and index % SPREAD_EVERY == 0
