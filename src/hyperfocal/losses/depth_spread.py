@@ -21,7 +21,7 @@ def depth_spread_loss(
 
     Photographs do not tell a closed surface from one that lets through what is alike behind it; the median depth falls
     through the latter. Each pixel sees a distribution of depths, with the weights of alpha blending; this is its spread
-    (theory (11a)), made smooth at zero and linear in the large, where an edge may rightly have two depths.
+    (theory (10a)), made smooth at zero and linear in the large, where an edge may rightly have two depths.
 
     Args:
         gaussians: Their opacities, shapes and places receive gradients, their colours none.
