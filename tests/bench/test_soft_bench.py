@@ -104,7 +104,7 @@ def stand_ins(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(soft_captures, "vectorised_mitsuba", lambda: SimpleNamespace(variant=lambda: "scalar_rgb"))
     monkeypatch.setattr(soft_captures, "stage", lambda seed: SimpleNamespace(light=light))
     monkeypatch.setattr(soft, "REDUCED", FitConfig(steps=30, densify=McmcConfig(cap=300)))
-    monkeypatch.setattr(blur_search, "_FOCI", 3)
+    monkeypatch.setattr(blur_search, "FOCI", 3)
     monkeypatch.setattr(blur_search, "_DIRECTIONS", 2)
     shots_of.cache_clear()
 

@@ -208,6 +208,7 @@ SH = "element sh {}\n" + "".join(f"property {{}} f_rest_{i}\n" for i in range(9)
         (altered(b"element chunk 1", b"element chunk 0"), "0 chunks"),
         (altered(b"property float min_x", b"property float least_x"), "no property min_x"),
         (altered(b"property float max_scale_z", b"property float biggest"), "no property max_scale_z"),
+        (altered(b"property float max_b", b"property float most_b"), "no property max_b"),
         (altered(b"uint packed_color", b"int packed_color"), "packed_color"),
         (altered(b"uint packed_rotation", b"ushort packed_rotation"), "packed_rotation"),
         (altered(b"property uint packed_scale\n", b""), "packed_scale"),

@@ -137,8 +137,12 @@ def _checked_degree(header: PlyHeader) -> int:
     types = header.types("vertex")
     if missing := [name for name in _PACKED if types.get(name) != np.uint32]:
         raise bad_ply(path, f"no {', '.join(missing)} of the type uint", "packed values of 32 bits")
-    ranges = [f"{end}_{prefix}{axis}" for prefix, axes in _GROUPS[:2] for end in ("min", "max") for axis in axes]
     known = header.types("chunk")
+    places, sizes, colors = (
+        [f"{end}_{prefix}{axis}" for end in ("min", "max") for axis in axes] for prefix, axes in _GROUPS
+    )
+    # Colours of older files lie between 0 and 1: all of their ranges are there, or none.
+    ranges = [*places, *sizes, *(colors if any(name in known for name in colors) else ())]
     if missing := [name for name in ranges if name not in known]:
         raise bad_ply(path, f"no property {', '.join(missing)}", "the ranges of every chunk")
     if chunk.count * CHUNK < vertex.count:
@@ -208,7 +212,7 @@ def _unpacked(
     for axis, size, shift in zip(axes, bits, shifts, strict=True):
         share = _share(packed, size, shift)
         if f"min_{prefix}{axis}" not in (chunks.dtype.names or ()):
-            columns.append(share)  # colours of older files lie between 0 and 1
+            columns.append(share)  # colours of older files
             continue
         low, high = (chunks[f"{end}_{prefix}{axis}"].astype(np.float64) for end in ("min", "max"))
         low, high = (_spread(bound[:, None], len(packed))[:, 0] for bound in (low, high))
