@@ -15,7 +15,7 @@ PAGES = [*(ROOT / name for name in FRONT), *sorted((ROOT / "docs").rglob("*.md")
 SPAN = re.compile(r"`([^`\n]+)`")
 CONSOLE = re.compile(r"^\$ (.+)$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
-COMMANDS = ("reconstruct", "render", "evaluate", "clean", "info", "demo", "doctor", "bench")
+COMMANDS = ("reconstruct", "render", "evaluate", "clean", "info", "demo", "weights", "doctor", "bench")
 
 
 @pytest.fixture(scope="module")
