@@ -4,6 +4,7 @@ What they see and say is tested against a network that says what it saw, since r
 """
 
 import math
+from importlib import import_module
 from pathlib import Path
 from types import SimpleNamespace
 from typing import Any
@@ -38,14 +39,14 @@ def picture(height: int = 37, width: int = 53) -> Tensor:
 
 
 def tiny_dinov2(image_size: int = 28, patch_size: int = 14, **more: Any) -> Any:
-    from transformers import Dinov2Config
+    transformers: Any = import_module("transformers")
 
     small: dict[str, Any] = {"hidden_size": 16, "num_hidden_layers": 2, "num_attention_heads": 2, "mlp_ratio": 2}
-    return Dinov2Config(**{**small, "image_size": image_size, "patch_size": patch_size, **more})
+    return transformers.Dinov2Config(**{**small, "image_size": image_size, "patch_size": patch_size, **more})
 
 
 def tiny_depth_anything(metric: bool = False) -> Any:
-    from transformers import DepthAnythingConfig, DepthAnythingForDepthEstimation
+    transformers: Any = import_module("transformers")
 
     backbone = tiny_dinov2(
         num_hidden_layers=4,
@@ -53,7 +54,7 @@ def tiny_depth_anything(metric: bool = False) -> Any:
         reshape_hidden_states=False,
         apply_layernorm=True,
     )
-    config = DepthAnythingConfig(
+    config = transformers.DepthAnythingConfig(
         backbone_config=backbone,
         reassemble_hidden_size=16,
         neck_hidden_sizes=[8, 8, 8, 8],
@@ -63,14 +64,14 @@ def tiny_depth_anything(metric: bool = False) -> Any:
         depth_estimation_type="metric" if metric else "relative",
         max_depth=20 if metric else 1,
     )
-    return DepthAnythingForDepthEstimation(config)
+    return transformers.DepthAnythingForDepthEstimation(config)
 
 
 def tiny_depth_pro(fov: bool) -> Any:
-    from transformers import DepthProConfig, DepthProForDepthEstimation
+    transformers: Any = import_module("transformers")
 
     parts = {f"{part}_model_config": tiny_dinov2(32, 8) for part in ("image", "patch", "fov")}
-    config = DepthProConfig(
+    config = transformers.DepthProConfig(
         fusion_hidden_size=8,
         patch_size=32,
         intermediate_hook_ids=[1, 0],
@@ -83,13 +84,13 @@ def tiny_depth_pro(fov: bool) -> Any:
         num_fov_head_layers=0,
         **parts,
     )
-    return DepthProForDepthEstimation(config)
+    return transformers.DepthProForDepthEstimation(config)
 
 
 def tiny_zoe_depth() -> Any:
-    from transformers import BeitConfig, ZoeDepthConfig, ZoeDepthForDepthEstimation
+    transformers: Any = import_module("transformers")
 
-    backbone = BeitConfig(
+    backbone = transformers.BeitConfig(
         hidden_size=16,
         num_hidden_layers=4,
         num_attention_heads=2,
@@ -100,7 +101,7 @@ def tiny_zoe_depth() -> Any:
         reshape_hidden_states=False,
         out_features=["stage1", "stage2", "stage3", "stage4"],
     )
-    config = ZoeDepthConfig(
+    config = transformers.ZoeDepthConfig(
         backbone_config=backbone,
         backbone_hidden_size=16,
         neck_hidden_sizes=[8, 8, 8, 8],
@@ -113,7 +114,7 @@ def tiny_zoe_depth() -> Any:
         patch_transformer_num_attention_heads=2,
         num_attractors=[4, 2, 2, 1],
     )
-    return ZoeDepthForDepthEstimation(config)
+    return transformers.ZoeDepthForDepthEstimation(config)
 
 
 @needs_transformers

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import lru_cache
-from typing import TypeVar
+from typing import TypeAlias, TypeVar
 
 import torch
 from jaxtyping import Float, Int
@@ -15,6 +15,8 @@ from ..shapes import Image
 PHOTOGRAPHS_KEPT = 64
 
 T = TypeVar("T")
+OtherImage: TypeAlias = Float[Tensor, "other_h other_w 3"]
+"""An `Image` that may have another size than the first."""
 
 
 def remembering(find: Callable[[Image], T], photographs: int = PHOTOGRAPHS_KEPT) -> Callable[[Image], T]:
@@ -49,7 +51,7 @@ def mutual_best(scores: Float[Tensor, "n m"], least: float) -> tuple[Int[Tensor,
 
 def between_photographs(
     first: Image,
-    second: Image,
+    second: OtherImage,
     first_px: Float[Tensor, "p 2"],
     second_px: Float[Tensor, "p 2"],
     confidence: Float[Tensor, " p"],

@@ -10,7 +10,7 @@ from torch import Tensor
 
 from ..protocols import Matches
 from ..shapes import Image
-from .features import mutual_best, remembering
+from .features import OtherImage, mutual_best, remembering
 
 
 @dataclass(frozen=True)
@@ -32,7 +32,7 @@ class SiftMatcher:
         self._most_features, self._most_ratio = most_features, most_ratio
         self._found = remembering(self._find)
 
-    def __call__(self, first: Image, second: Image) -> Matches:
+    def __call__(self, first: Image, second: OtherImage) -> Matches:
         """Return the matches of two sRGB images in [0, 1]; confidence is how much better the best is than the next."""
         a, b = self._found(first), self._found(second)
         if min(len(a.pixels), len(b.pixels)) < 2:

@@ -18,7 +18,7 @@ from torch import Tensor
 from ..errors import BadInputError, has_package, missing_extra
 from ..protocols import Matcher, Matches
 from ..shapes import Image
-from .features import between_photographs, mutual_best, remembering
+from .features import OtherImage, between_photographs, mutual_best, remembering
 from .network_images import as_batch, nearest_multiple
 from .weights import find_weights, load_foreign_weights, say_licence
 
@@ -74,7 +74,7 @@ class XFeatMatcher:
         return self._network.detectAndCompute(image.permute(2, 0, 1).unsqueeze(0))[0]
 
     @torch.no_grad()
-    def __call__(self, first: Image, second: Image) -> Matches:
+    def __call__(self, first: Image, second: OtherImage) -> Matches:
         """Return the mutual best matches of two sRGB images in [0, 1]."""
         found = [self._found(image) for image in (first, second)]
         cosines = found[0]["descriptors"] @ found[1]["descriptors"].T
@@ -123,7 +123,7 @@ class DenseXFeatMatcher:
         return _Cells(*(torch.cat(parts) for parts in zip(*(vars(one).values() for one in found), strict=True)))
 
     @torch.no_grad()
-    def __call__(self, first: Image, second: Image) -> Matches:
+    def __call__(self, first: Image, second: OtherImage) -> Matches:
         """Return the mutual best matches of two sRGB images in [0, 1], those whose refinement is sure."""
         a, b = self._found(first), self._found(second)
         i, j = mutual_best(a.descriptors @ b.descriptors.T, -torch.inf)
