@@ -15,7 +15,19 @@ PAGES = [*(ROOT / name for name in FRONT), *sorted((ROOT / "docs").rglob("*.md")
 SPAN = re.compile(r"`([^`\n]+)`")
 CONSOLE = re.compile(r"^\$ (.+)$", re.MULTILINE)
 FLAG = re.compile(r"(?<![\w-])--[a-z][a-z.-]*[a-z]")
-COMMANDS = ("reconstruct", "view", "render", "evaluate", "clean", "export", "info", "demo", "doctor", "bench")
+COMMANDS = (
+    "reconstruct",
+    "view",
+    "render",
+    "evaluate",
+    "clean",
+    "export",
+    "info",
+    "demo",
+    "weights",
+    "doctor",
+    "bench",
+)
 
 
 @pytest.fixture(scope="module")

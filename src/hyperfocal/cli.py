@@ -18,7 +18,7 @@ from rich.console import Console
 
 from . import __version__
 from .bench.config import BenchConfig
-from .commands.arguments import Clean, Count, Evaluate, Export, Folder, Info, Render, SourceKind, Talk, View
+from .commands.arguments import Clean, Count, Evaluate, Export, Folder, Info, Render, SourceKind, Talk, View, Weights
 from .commands.display import Output, say, screen
 from .errors import (
     LESS_MEMORY,
@@ -133,9 +133,9 @@ class Bench:
 
 COMMANDS: dict[str, type] = {
     kind.__name__.lower(): kind
-    for kind in (Reconstruct, View, Render, Evaluate, Clean, Export, Info, Demo, Doctor, Bench)
+    for kind in (Reconstruct, View, Render, Evaluate, Clean, Export, Info, Demo, Weights, Doctor, Bench)
 }
-Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Export | Info | Demo  # know --quiet and --json
+Spoken: TypeAlias = Reconstruct | Render | Evaluate | Clean | Export | Info | Demo | Weights  # know --quiet and --json
 Arguments: TypeAlias = Spoken | View | Doctor | Bench
 ANYWHERE = ("--quiet", "--json")  # may stand before the command, too
 
@@ -241,8 +241,8 @@ def run(arguments: Arguments, console: Output, progress: Progress) -> int:
 
             return bench(arguments.name, arguments.folder, arguments.config, console=console, progress=progress)
         case _:
-            # What `info` and `evaluate` print is what they were asked for; --quiet leaves them their bars only.
-            asked = isinstance(arguments, Info | Evaluate)
+            # What these print is what they were asked for; --quiet leaves them their bars only.
+            asked = isinstance(arguments, Info | Evaluate | Weights)
             console.quiet = arguments.json or (arguments.quiet and not asked)
             record = _done(arguments, console, silent if arguments.quiet else progress)
             console.quiet = False
@@ -310,6 +310,17 @@ def _done(arguments: Spoken, console: Console, progress: Progress) -> Mapping[st
             from .commands.info import info
 
             return info(arguments.path, kind=arguments.kind, console=console, progress=progress)
+        case Weights():
+            from .commands.weights import weights_command
+
+            return weights_command(
+                arguments.action,
+                arguments.name,
+                arguments.source,
+                console=console,
+                progress=progress,
+                bars=not arguments.quiet,
+            )
 
 
 def _config_of(arguments: Reconstruct) -> ReconstructConfig:

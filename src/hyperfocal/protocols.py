@@ -6,6 +6,7 @@ from typing import Protocol, runtime_checkable
 from jaxtyping import Float
 from torch import Tensor
 
+from .depth import Depth
 from .shapes import Image
 
 
@@ -27,4 +28,19 @@ class Matcher(Protocol):
 
     def __call__(self, first: Image, second: Image) -> Matches:
         """Return the matches of two sRGB images in [0, 1]."""
+        ...
+
+
+@runtime_checkable
+class DepthPrior(Protocol):
+    """Guesses the depth of a single photograph from what it has learned of others."""
+
+    def __call__(self, image: Image, focal_px: float | None = None) -> Depth:
+        """Return the depth of every pixel of an sRGB image in [0, 1], with its kind.
+
+        Args:
+            image: Undistorted.
+            focal_px: Its focal length in its own pixels; None if unknown. A prior that cannot give metres without it
+                returns a depth of another kind.
+        """
         ...

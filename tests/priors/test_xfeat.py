@@ -7,8 +7,9 @@ import pytest
 import torch
 
 from hyperfocal.errors import BadInputError, has_package
+from hyperfocal.priors.features import mutual_best
 from hyperfocal.priors.weights import find_weights, weights_folder
-from hyperfocal.priors.xfeat import WEIGHTS, XFeatMatcher, learned_matcher, mutual_best
+from hyperfocal.priors.xfeat import WEIGHTS, XFeatMatcher, learned_matcher
 from hyperfocal.protocols import Matcher
 from hyperfocal.reconstruct import job
 from photo_files import camera_at, depth_of_relief, picture_of_relief

@@ -139,3 +139,16 @@ class Export(Talk):
     """html: most photographs in the file, each at most 640 pixels long; 24 if left out."""
     overwrite: bool = False
     """Replace the file that stands at --out."""
+
+
+@dataclass(frozen=True)
+class Weights(Talk):
+    """List the learned networks that hyperfocal knows, bring their weights here, or say where they lie."""
+
+    action: Annotated[Literal["list", "get", "path"], tyro.conf.Positional] = "list"
+    """list: what each is for, its size and licence. get NAME: download, or copy --from a file. path NAME: print where
+    they lie."""
+    name: Annotated[str | None, tyro.conf.Positional, tyro.conf.arg(metavar="NAME")] = None
+    """Of the weights, as the list says."""
+    source: Annotated[Path | None, tyro.conf.arg(name="from", metavar="PATH")] = None
+    """With get: a file, or a folder of files, that you have; verified and copied."""
