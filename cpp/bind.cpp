@@ -17,6 +17,7 @@ namespace nb = nanobind;
 void bind_rasterize(nb::module_& m);  // bind_rasterize.cpp
 void bind_loss(nb::module_& m);       // bind_loss.cpp
 void bind_layers(nb::module_& m);     // bind_layers.cpp
+void bind_stereo(nb::module_& m);     // bind_stereo.cpp
 
 namespace {
 
@@ -62,4 +63,5 @@ NB_MODULE(_core, m) {
     bind_rasterize(m);
     bind_loss(m);
     bind_layers(m);
+    bind_stereo(m);
 }

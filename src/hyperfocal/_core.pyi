@@ -161,3 +161,37 @@ def undraw_layers(
     to_level: Tensor,
     to_layer: Tensor,
 ) -> None: ...
+def sweep_planes(
+    grey: Tensor,
+    sources: Tensor,
+    sizes: Tensor,
+    maps: Tensor,
+    radius: int,
+    noise_power: float,
+    inverse_depth: Tensor,
+    threads: int,
+    cost: Tensor,
+) -> None: ...
+def semi_global(
+    grey: Tensor, cost: Tensor, step: int, jump: int, edge: float, threads: int, place: Tensor, margin: Tensor
+) -> None: ...
+def refine_slants(
+    grey: Tensor,
+    sources: Tensor,
+    sizes: Tensor,
+    maps: Tensor,
+    radius: int,
+    noise_power: float,
+    anchor: Tensor,
+    spacing: float,
+    anchor_weight: float,
+    grey_sigma: float,
+    window_radius: int,
+    stride: int,
+    rounds: int,
+    threads: int,
+    inverse_depth: Tensor,
+    along_x: Tensor,
+    along_y: Tensor,
+    cost: Tensor,
+) -> None: ...
