@@ -20,9 +20,9 @@ LAYERS: tuple[tuple[str, ...], ...] = (
     ("data", "export", "nets", "native"),
     ("render",),
     ("losses", "metrics", "priors", "sfm", "synthetic"),
-    ("fit",),
+    ("fit", "serve"),
     ("dynamic", "models", "focus"),
-    ("reconstruct", "training", "distributed", "serve"),
+    ("reconstruct", "training", "distributed"),
     ("bench",),
     ("commands",),
     ("cli", "commands", "__main__"),
@@ -34,7 +34,7 @@ MODULE_LAYERS = (0, 1, len(LAYERS) - 1)
 # Installed by extras, or slow to import: only inside functions.
 LATE = {
     *("av", "drjit", "gsplat", "huggingface_hub", "kornia", "lightning_fabric", "mitsuba", "onnxruntime", "OpenEXR"),
-    *("pillow_heif", "pycolmap", "rawpy", "ray", "rerun", "tensorboard", "transformers", "viser"),
+    *("pillow_heif", "pycolmap", "rawpy", "ray", "rerun", "tensorboard", "transformers"),
 }
 MOST_LINES = {".py": 400, ".cpp": 600, ".h": 600}
 

@@ -95,7 +95,7 @@ class Reconstruct(Talk):
     log: LogKind | None = None
     """Also write the course of the fit for TensorBoard or rerun, into a folder with "_log" at the end of its name."""
     view: bool = False
-    """Show the scene in a browser of this machine while it is fitted (extra view)."""
+    """Show the scene in a browser of this machine while it is fitted."""
     dry_run: bool = False
     """Say what would be done and about how long it would take, and stop."""
 

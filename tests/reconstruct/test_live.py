@@ -1,49 +1,27 @@
-"""Watching a fit: what is sent, how seldom, and that it changes nothing."""
+"""Watching a fit: what is made, how seldom, who gets it, and that it changes nothing."""
 
-import sys
-import time
+import json
+import threading
 from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
-from types import SimpleNamespace
+from pathlib import Path
 from typing import Any
+from urllib.error import HTTPError
+from urllib.request import Request, urlopen
 
-import numpy as np
 import pytest
 import torch
 
-from hyperfocal.errors import MissingExtraError
+from hyperfocal.export import read_ply
+from hyperfocal.export.page import PageCamera
 from hyperfocal.fit import FitConfig, McmcConfig, Step, fit
+from hyperfocal.gaussians import Gaussians
 from hyperfocal.reconstruct import live as live_module
 from hyperfocal.reconstruct.live import LiveView, open_live_view, watched
 from hyperfocal.render import render
 from hyperfocal.scene import Photograph
 from scenes import pinhole, random_gaussians, ring_of_cameras
-
-
-class Server:
-    """viser as far as it is used, without a network."""
-
-    def __init__(self, watchers: int = 1) -> None:
-        self.watchers = watchers
-        self.sent: list[tuple[np.ndarray, ...]] = []
-        self.scene = self
-        self.initial_camera = SimpleNamespace()
-
-    def get_clients(self) -> dict[int, None]:
-        return dict.fromkeys(range(self.watchers))
-
-    def get_port(self) -> int:
-        return 8080
-
-    def set_up_direction(self, direction: tuple[float, ...]) -> None:
-        self.up = direction
-
-    def add_gaussian_splats(self, name: str, *values: np.ndarray) -> "Server":
-        self.sent.append(values)
-        return self
-
-    def set_gaussians(self, *values: np.ndarray) -> None:
-        self.sent.append(values)
 
 
 def steps(count: int = 12) -> Iterator[Step]:
@@ -55,95 +33,170 @@ def steps(count: int = 12) -> Iterator[Step]:
     return fit(photographs, random_gaussians(60, seed=1, sh_degree=0), config)
 
 
-def course(live: LiveView | None, **more: Any) -> list[tuple[float, torch.Tensor]]:
-    return [(step.loss, step.gaussians().means.clone()) for step in watched(steps(), live, **more)]
+def course(live: LiveView | None, *, asks: bool = False) -> list[tuple[float, torch.Tensor]]:
+    """The course of a fit; `asks`: before every step somebody wants to see another state."""
+    found = []
+    if asks:
+        told(live, "live.json")
+    for step in watched(steps(), live):
+        found.append((step.loss, step.gaussians().means.clone()))
+        if asks:
+            told(live, "live.json")
+    return found
+
+
+def told(live: LiveView, name: str) -> dict[str, Any]:
+    """What the server of a live view says, without a network."""
+    return json.loads(live.answers[f"/{name}"].asset.read())
+
+
+def scene(live: LiveView) -> bytes:
+    return live.answers["/scene.compressed.ply"].asset.read()
+
+
+@contextmanager
+def clock(monkeypatch: pytest.MonkeyPatch) -> Iterator[list[float]]:
+    now = [100.0]
+    monkeypatch.setattr(live_module.time, "perf_counter", lambda: now[0])
+    yield now
 
 
 def test_watching_changes_no_bit_of_the_fit(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(live_module, "LEAST_S", 0.0)
     monkeypatch.setattr(live_module, "SHARE", 1e9)
-    server = Server()
-    seen = course(LiveView(server), camera=pinhole(), up=(0.0, -1.0, 0.0))
-    unseen = course(None)
+    live = LiveView()
+    seen, unseen = course(live, asks=True), course(None)
     assert [loss for loss, _ in seen] == [loss for loss, _ in unseen]
     assert all(torch.equal(a, b) for (_, a), (_, b) in zip(seen, unseen, strict=True))
-    assert len(server.sent) == 12
+    assert told(live, "step.json")["version"] == 13  # and the last one once more, when the fit has ended
 
 
-def test_nothing_is_sent_while_nobody_watches() -> None:
-    server = Server(watchers=0)
-    live = LiveView(server)
+def test_nothing_is_made_while_nobody_asks(monkeypatch: pytest.MonkeyPatch) -> None:
+    def never(*_: object) -> bytes:
+        raise AssertionError("nobody asked")
+
+    monkeypatch.setattr(live_module, "compressed_ply", never)
+    live = LiveView()
     course(live)
-    assert not server.sent
     assert live.spent_s == 0
+    assert told(live, "step.json") == {"version": 0, "step": 12, "steps": 12, "finished": False}
+
+
+def test_one_state_is_made_for_one_question(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "LEAST_S", 0.0)
+    monkeypatch.setattr(live_module, "SHARE", 1e9)
+    live = LiveView()
+    made = []
+    for step in watched(steps(), live):
+        if step.index == 3:
+            told(live, "live.json")
+        told(live, "step.json")  # only wants to know how far it is
+        made.append(told(live, "step.json")["version"])
+    assert made == [0] * 4 + [1] * 8
 
 
 def test_showing_takes_no_more_than_its_share(monkeypatch: pytest.MonkeyPatch) -> None:
-    now = [100.0]
-    monkeypatch.setattr(live_module.time, "perf_counter", lambda: now[0])
+    with clock(monkeypatch) as now:
+        live = LiveView()
 
-    def slow(*_: object) -> None:
-        now[0] += 0.5
+        def slow(_: Gaussians) -> None:
+            now[0] += 0.5
 
-    live = LiveView(Server())
-    monkeypatch.setattr(live, "_show", slow)
-    step = replace(next(steps()), gaussians=lambda: random_gaussians(1), index=0, steps=10**9)
-    began = now[0]
-    for _ in range(200_000):
-        live.update(step)
-        now[0] += 0.01
-    assert live.spent_s > 0
+        monkeypatch.setattr(live, "show", slow)
+        step = replace(next(steps()), gaussians=lambda: random_gaussians(1), index=0, steps=10**9)
+        now[0] += 1000  # finding the cameras, which saves up nothing
+        live.begin()
+        began, shares = now[0], []
+        for _ in range(30_000):
+            told(live, "live.json")
+            before = live.spent_s
+            live.update(step)
+            if live.spent_s > before:
+                shares.append(live.spent_s / (now[0] - began))
+            now[0] += 0.01
+    assert len(shares) > 10
     assert live.spent_s / (now[0] - began) <= 1.1 * live_module.SHARE
+    assert all(share <= 2.1 * live_module.SHARE for share in shares[1:])  # each is paid for before the next
 
 
-def test_what_is_sent_is_what_the_scene_holds() -> None:
-    server = Server()
-    live = LiveView(server)
+def test_what_is_shown_is_the_state_after_the_step() -> None:
+    live = LiveView()
+    told(live, "live.json")
     (g,) = (step.gaussians() for step in watched(steps(1), live))
-    means, covariances, colors, opacities = server.sent[-1]
-    np.testing.assert_array_equal(means, g.means.numpy())
-    np.testing.assert_allclose(covariances, g.covariances().numpy())
-    np.testing.assert_allclose(colors, (g.sh[:, 0] * 0.28209479 + 0.5).clamp(0, 1), atol=1e-6)
-    assert opacities.shape == (len(g), 1)
+    assert scene(live) == live_module.compressed_ply(g)
+    assert told(live, "manifest.json")["gaussians"] == len(g)
 
 
-def test_of_many_gaussians_the_most_visible_are_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+def test_of_many_gaussians_the_most_visible_are_shown(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
     monkeypatch.setattr(live_module, "MOST_SHOWN", 10)
-    server = Server()
-    g = random_gaussians(50)
-    LiveView(server)._show(g)
-    seen = g.opacities * g.scales.amax(1)
-    assert sorted(server.sent[0][3][:, 0].tolist()) == sorted(g.opacities[seen.topk(10).indices].tolist())
+    live, g = LiveView(), random_gaussians(50)
+    live.show(g)
+    (tmp_path / "scene.ply").write_bytes(scene(live))
+    expected = g.opacities[(g.opacities * g.scales.amax(1)).topk(10).indices].sort().values
+    shown = read_ply(tmp_path / "scene.ply").opacities.sort().values
+    torch.testing.assert_close(shown, expected, atol=1 / 255, rtol=0)
 
 
-def test_browsers_begin_where_a_photograph_was_taken() -> None:
-    server = Server()
-    camera = ring_of_cameras(3)[0]
-    LiveView(server).look_from(camera, (0.0, -1.0, 0.0), 4.0)
-    first = server.initial_camera
-    np.testing.assert_allclose(first.position, camera.centers().numpy(), atol=1e-5)
-    np.testing.assert_allclose(first.look_at, (0, 0, 0), atol=0.3)  # the ring looks at the origin, from about 4 away
-    assert server.up == (0, -1, 0)
-    assert first.fov == pytest.approx(2 * np.arctan(15 / float(camera.focal_px[1])))
+def test_pages_begin_where_the_first_photograph_was_taken() -> None:
+    live, camera = LiveView(title="toy"), ring_of_cameras(3)[0]
+    assert told(live, "manifest.json")["cameras"] == []
+    live.begin((PageCamera("0.png", camera), PageCamera("1.png", pinhole())), (0.0, -1.0, 0.0))
+    manifest = told(live, "manifest.json")
+    assert (manifest["live"], manifest["title"], manifest["up"]) == (True, "toy", [0, -1, 0])
+    assert [row["name"] for row in manifest["cameras"]] == ["0.png", "1.png"]
+    torch.testing.assert_close(torch.tensor(manifest["cameras"][0]["world_to_camera"]), camera.world_to_camera)
 
 
-def test_viser_serves_this_machine_only_and_says_nothing(capsys: pytest.CaptureFixture[str]) -> None:
-    viser = pytest.importorskip("viser", reason="viser is not installed: pip install 'hyperfocal[view]'")
-    from urllib.request import urlopen
-
-    assert viser
+def test_it_is_served_to_this_machine_only_and_to_no_other_page() -> None:
     with open_live_view() as live:
         assert live.url.startswith("http://127.0.0.1:")
         with urlopen(live.url, timeout=20) as answer:
-            assert b"<html" in answer.read().lower()
-        live._show(random_gaussians(20))
-        live._show(random_gaussians(30))
-        time.sleep(0.1)
-        assert live._shown.buffer.shape == (30, 8)
-    assert capsys.readouterr().out == ""
+            assert b'"live": true' in answer.read()
+            assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+        with pytest.raises(HTTPError, match="404"):  # nothing yet
+            urlopen(f"{live.url}scene.compressed.ply", timeout=20)
+        elsewhere = Request(f"{live.url}live.json", headers={"Origin": "https://example.org"})
+        with pytest.raises(HTTPError, match="403"):
+            urlopen(elsewhere, timeout=20)
+        assert not live._asked.is_set()  # nor can it make the fit work
+        live.show(random_gaussians(20))
+        with urlopen(f"{live.url}scene.compressed.ply", timeout=20) as answer:
+            assert answer.read() == scene(live)
 
 
-def test_without_viser_the_extra_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(sys.modules, "viser", None)
-    with pytest.raises(MissingExtraError, match=r"hyperfocal\[view\]"), open_live_view():
-        pass
+def test_two_fits_can_be_watched_at_a_time() -> None:
+    with open_live_view(port=0) as first:
+        port = int(first.url.split(":")[-1].strip("/"))
+        with open_live_view(port=port) as second:
+            assert second.url != first.url
+
+
+def test_the_end_waits_for_pages_that_watch_and_no_longer(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "FAREWELL_S", 1e4)
+    with open_live_view():
+        pass  # nobody was there
+    heard: list[dict[str, Any]] = []
+    with open_live_view(port=0) as live:
+        url = live.url
+
+        def page() -> None:
+            while not (heard and heard[-1]["finished"]):
+                with urlopen(f"{url}step.json", timeout=20) as answer:
+                    heard.append(json.load(answer))
+            urlopen(f"{url}scene.compressed.ply", timeout=20).close()
+
+        watching = threading.Thread(target=page)
+        for step in watched(steps(), live):
+            if step.index == 0:
+                watching.start()
+                while not heard:
+                    threading.Event().wait(0.01)
+    watching.join()
+    assert heard[-1] == {"version": 1, "step": 12, "steps": 12, "finished": True}
+
+
+def test_a_fit_that_fails_waits_for_nobody(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(live_module, "FAREWELL_S", 1e4)
+    with pytest.raises(KeyboardInterrupt), open_live_view(port=0) as live:
+        told(live, "live.json")
+        raise KeyboardInterrupt

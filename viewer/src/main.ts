@@ -2,7 +2,8 @@
 
 import "./style.css";
 import { add, axisOf, centerOf, contained, mul, type Vec3 } from "./geometry";
-import { bytesOf, findManifest, type Manifest, PageError, parseManifest } from "./manifest";
+import { askServer, begun, follow, pageTime } from "./live";
+import { bytesOf, fetchManifest, findManifest, type Manifest, PageError, parseManifest } from "./manifest";
 import { Presenter } from "./present";
 import { SplatView } from "./splats";
 import { type Settings, State } from "./state";
@@ -28,25 +29,35 @@ const stage = el("div", { class: "stage" }, canvas, reticle, messages.element);
 const app = el("main", { id: "app" }, stage);
 document.body.append(app);
 
+const WAITING = "Waiting for the fit to begin";
+
 async function start(): Promise<Page> {
   messages.progress("Loading", null);
-  const manifest = parseManifest(await findManifest());
-  if (manifest.title) document.title = `${manifest.title} · hyperfocal`;
+  let manifest = parseManifest(await findManifest());
   let view: SplatView;
   try {
     view = new SplatView(canvas);
   } catch (error) {
     throw new PageError(`This browser cannot draw the scene: it needs WebGL 2 (${(error as Error).message}).`);
   }
+  if (manifest.live) {
+    messages.wait(WAITING); // words only: a bar that moves would be drawn all the time
+    if (!(await begun(askServer, pageTime))) {
+      throw new PageError("There is nothing to show: the fit has ended before its first step, or was stopped.");
+    }
+    manifest = parseManifest(await fetchManifest());
+  }
+  const began = pageTime.now();
+  if (manifest.title) document.title = `${manifest.title} · hyperfocal`;
   view.setBackground(manifest.background);
   view.setColorSpace(manifest.colorSpace);
   const count = manifest.gaussians ? `${manifest.gaussians.toLocaleString("en-GB")} Gaussians` : "the scene";
   const bytes = await bytesOf(manifest.scene, (share) => messages.progress(`Loading ${count}`, share));
-  messages.progress(`Reading ${count}`, null);
   await view.load(bytes, manifest.sceneName, (share: number) => messages.progress(`Reading ${count}`, share));
   const page = new Page(manifest, view);
   await page.presenter.settled();
   messages.done();
+  if (manifest.live) void page.follow(pageTime.now() - began);
   return page;
 }
 
@@ -59,6 +70,7 @@ class Page {
   readonly #parts: { update: () => void }[];
   readonly #hand: Hand;
   readonly #help: Help;
+  readonly #step = el("p", { class: "step", role: "status" });
 
   constructor(readonly manifest: Manifest, readonly view: SplatView) {
     this.state = new State(manifest, view.bounds() as { center: Vec3; radius: number });
@@ -93,11 +105,11 @@ class Page {
       iconButton("theme", "Dark or light", "t", toggleTheme),
       iconButton("help", "Keys and gestures", "?", () => this.#help.toggle()),
     );
-    const title = el("h1", {}, manifest.title || "hyperfocal");
+    const title = el("header", {}, el("h1", {}, manifest.title || "hyperfocal"), ...(manifest.live ? [this.#step] : []));
     stage.append(frame, this.#compare.element, title, tools, modes.element, this.#compare.controls);
     app.append(cameras.element, this.path.element, this.#lens.element);
     document.body.append(this.#help.element);
-    document.body.classList.toggle("with-photographs", manifest.cameras.length > 0);
+    document.body.classList.toggle("with-photographs", manifest.cameras.length > 0 && !manifest.live);
 
     new Gestures(canvas, this.#hand, (x, y) => void this.#focusAt(x, y), (x, y) => void this.#turnAbout(x, y));
     const drawn: (keyof Settings)[] = ["camera", "fNumber", "focusDistance", "sensorMm", "assumedMetres", "mode", "compare"];
@@ -113,6 +125,19 @@ class Page {
     for (const part of this.#parts) part.update();
     place();
     this.presenter.request();
+  }
+
+  /** Shows the scene as it is fitted; camera, lens and mode stay. The picture there now took `tookMs`. */
+  async follow(tookMs: number): Promise<void> {
+    const show = async () => {
+      await this.view.load(await bytesOf(this.manifest.scene), this.manifest.sceneName);
+      this.presenter.request();
+      await this.presenter.settled();
+    };
+    const say = (words: string) => {
+      if (this.#step.textContent !== words) this.#step.textContent = words;
+    };
+    await follow(askServer, show, say, pageTime, tookMs);
   }
 
   /** The picture as it is on the screen, as a PNG file. */
@@ -160,7 +185,7 @@ class Page {
     document.body.classList.toggle("with-photographs");
   }
 
-  #step(by: number): void {
+  #turnTo(by: number): void {
     const { cameras } = this.manifest;
     if (cameras.length === 0) return;
     const now = this.state.values.photograph;
@@ -186,7 +211,7 @@ class Page {
       { keys: ["[", "]"], words: "open, close the aperture by a third of a stop", act: (e) => this.#lens.aperture.step(e.key === "[" ? -1 : 1) },
       { keys: [",", "."], words: "focus nearer, farther", act: (e) => this.#lens.focus.step(e.key === "," ? -1 : 1) },
       { keys: ["1", "2", "3", "4"], shown: "1 to 4", words: "colour, depth, blur, peaking", act: (e) => this.state.set({ mode: MODES[Number(e.key) - 1]?.[0] ?? "color" }) },
-      { keys: ["b", "n"], words: "photograph before, next photograph", act: (e) => this.#step(e.key === "n" ? 1 : -1) },
+      { keys: ["b", "n"], words: "photograph before, next photograph", act: (e) => this.#turnTo(e.key === "n" ? 1 : -1) },
       { keys: ["c"], words: "compare with the photograph", act: () => this.#compare.toggle() },
       { keys: ["h"], words: "show or hide the photographs", act: () => this.#togglePhotographs() },
       { keys: ["p"], words: "path of a film", act: () => this.path.toggle() },

@@ -212,6 +212,11 @@ export function parseManifest(json: string): Manifest {
 export async function findManifest(): Promise<string> {
   const element = document.getElementById("hyperfocal-manifest");
   if (element !== null) return element.textContent ?? "";
+  return fetchManifest();
+}
+
+/** Returns the text of the manifest beside the page. That of a fit has no cameras before there is something to show. */
+export async function fetchManifest(): Promise<string> {
   return new TextDecoder().decode(await fetched("manifest.json", () => {}));
 }
 

@@ -43,12 +43,9 @@ export class SplatView {
 
   /** Show the Gaussians of a PLY file. Rejects with a message for people. */
   async load(bytes: Uint8Array, name: string, onProgress: (fraction: number) => void = () => {}): Promise<void> {
-    await this.settled();
     onProgress(0);
     await pause(); // so that the page can say that it reads
-    this.splats = readPly(bytes, name);
-    this.pass.show(this.splats);
-    this.sortedFor = this.depthsOf = this.colorsOf = this.shown = undefined;
+    await this.replace(readPly(bytes, name));
     onProgress(1);
   }
 
@@ -133,6 +130,14 @@ export class SplatView {
     const center: [number, number, number] = [middle(0), middle(1), middle(2)];
     const away = asked.map((at) => Math.hypot(...center.map((c, axis) => centers[at + axis]! - c)));
     return { center, radius: quantile(away, 0.8) || 1 };
+  }
+
+  private async replace(splats: Splats): Promise<void> {
+    await this.exclusively(async () => {
+      this.splats = splats;
+      this.pass.show(splats);
+      this.sortedFor = this.depthsOf = this.colorsOf = this.shown = undefined;
+    });
   }
 
   private async drawWanted(): Promise<void> {

@@ -17,6 +17,7 @@ from ..reconstruct.job import refuse_unsuitable
 from ..reconstruct.listeners import LogKind, open_log
 from ..reconstruct.live import open_live_view
 from ..reconstruct.memory_limit import within_memory
+from ..reconstruct.report import name_of
 from ..reconstruct.report_lens import aperture_words
 from ..reconstruct.result import LENS_FILE, PAGE_FILE, REPORT_FILE, SCENE_FILE, SHARP_FOLDER, Result
 from ..reconstruct.scores import plain_from_score
@@ -53,16 +54,16 @@ def reconstruct(
         return plan
     with (
         nullcontext() if log is None else open_log(log, out.with_name(f"{out.name}_log")) as listener,
-        open_live_view() if live else nullcontext() as page,
+        open_live_view(title=name_of(scene.source)) if live else nullcontext() as page,
     ):
         if page is not None:
             offer(f"The fit can be watched at {page.url} (for this machine only)", page.url, console, may_open=True)
         result = reconstruct_scene(
             scene, config, out=out, overwrite=overwrite, resume=resume, log=listener, live=page, progress=progress
         )
-    show_result(result, out, console)
-    show_next(console, f"hyperfocal view {out}")
-    show_next(console, f"hyperfocal render {out}")
+        show_result(result, out, console)  # before a page that watches is told to go
+        show_next(console, f"hyperfocal view {out}")
+        show_next(console, f"hyperfocal render {out}")
     return record_of(result, out)
 
 

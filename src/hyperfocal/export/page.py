@@ -78,6 +78,8 @@ class Page:
     """Without any, the page finds a place from which to look."""
     metres_per_unit: float | None = None
     up: tuple[float, float, float] | None = None
+    live: bool = False
+    """The scene is being fitted: the page waits for it and follows it (`hyperfocal.reconstruct.live`)."""
 
     def assets(self) -> Iterator[Asset]:
         """Yield every file of the page."""
@@ -98,7 +100,7 @@ class Page:
             "background": [0, 0, 0],
             "sensor_width_mm": 36,
             "cameras": [_camera_row(camera, reference) for camera in self.cameras],
-            "live": False,
+            "live": self.live,
         }
 
 
@@ -143,7 +145,12 @@ def served_html(page: Page) -> bytes:
         HyperfocalError: the page is not part of this installation.
     """
     head, tail = _halves()
-    return head + _manifest_element(page.manifest(lambda asset: {"url": asset.url})) + tail
+    return head + _manifest_element(page.manifest(_beside)) + tail
+
+
+def manifest_json(page: Page) -> bytes:
+    """Return the manifest of a page that gets its files from beside itself, as a file of its own."""
+    return json.dumps(page.manifest(_beside), allow_nan=False).encode("ascii")
 
 
 def content_security_policy(origin: str | None = "'self'") -> str:
@@ -178,6 +185,10 @@ def bundle() -> bytes:
 def page_size(scene_bytes: int, photograph_bytes: int) -> int:
     """Return how large a written page is, about, in bytes; base64 makes four of three."""
     return 4 * 2**20 + (scene_bytes + photograph_bytes) * 4 // 3
+
+
+def _beside(asset: Asset) -> Mapping[str, str]:
+    return {"url": asset.url}
 
 
 def _is_packed(asset: Asset) -> bool:

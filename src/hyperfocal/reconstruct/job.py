@@ -35,6 +35,7 @@ from .live import LiveView, watched
 from .machine import describe_machine, peak_memory_mib
 from .memory import PAGE_PHOTOGRAPH_BYTES
 from .memory_limit import largest_size, within_memory
+from .page import cameras_of
 from .photograph_folder import photograph_folder
 from .photographed import how_photographed
 from .result import Result, write_result
@@ -149,7 +150,7 @@ def _reconstructed(
         photographs = PhotographStore(_loaded(training, config.long_side, progress), bits=bits, folder=kept)
         release_memory()  # decoding leaves holes in the heap, of several times what is kept
     shown = [] if log is None else _loaded((held_out or training)[:LOGGED_VIEWS], config.long_side, progress)
-    see = partial(watched, live=live, camera=training[0].camera, up=scene.up)
+    see = partial(watched, live=live, cameras=cameras_of(training, config.long_side), up=scene.up)
     hear = partial(heard, log=log, views=tuple(shown))
     fitted, curve, seconds["Fit"] = _fitted(photographs, seen, config, work, lambda steps: hear(see(steps)), progress)
     gaussians = activate(fitted.gaussians.values, fitted.color_space)

@@ -1,117 +1,169 @@
-"""Watching a fit in a browser of this machine, by the package viser of the extra `view`.
+"""Watching a fit in a browser of this machine: the page of `hyperfocal view`, which shows the scene anew now and then.
 
     with open_live_view() as live:
         print(live.url)
-        for step in watched(fit(photographs, gaussians, config), live, camera=photographs[0].camera):
+        for step in watched(fit(photographs, gaussians, config), live, cameras=cameras):
             ...
 
-Nothing is sent while nobody watches. While somebody does, the pictures come as rarely as it takes to leave the fit its
-time: colours are those of degree 0, and of many Gaussians the most visible are shown.
+The page asks for live.json when it wants another state, and for step.json when it only wants to say how far the fit is.
+States are made by the thread of the fit, between two steps: none while nobody asks, so few that the fit keeps its time.
+The page does the same on its side (viewer/src/live.ts): the longer a picture took, the later it asks for the next.
 """
 
-import io
+import json
+import threading
 import time
-from collections.abc import Iterable, Iterator
-from contextlib import contextmanager, redirect_stdout
-from typing import Any
+from collections.abc import Iterable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from functools import cached_property
 
-import torch
-
-from ..camera import Camera
-from ..color import displayed
-from ..errors import missing_extra
+from ..errors import BadInputError
+from ..export.compressed_ply import compressed_ply
+from ..export.page import COMPRESSED_SCENE, Asset, Page, PageCamera, manifest_json
 from ..fit import Step
 from ..gaussians import Gaussians
-from ..sh import color_from_dc
-from ..transforms import apply_rigid, invert_rigid
+from ..serve.server import Answer, PageServer, answers_of
 
-LOOPBACK = "127.0.0.1"
+PORT = 8080
 SHARE = 0.02  # of the fit's time, at most, that goes into showing it
-LEAST_S = 2.0  # between two pictures
-MOST_SHOWN = 100_000  # Gaussians; a browser gets 32 bytes of each
-_LARGEST = 6e4  # variance; the browser gets 16-bit floats
+LEAST_S = 2.0  # between two states
+MOST_SHOWN = 100_000  # Gaussians; a browser gets up to 62 bytes of each
+PRESENT_S = 15.0  # after the last word of a page: it asks at least every 5 s
+FAREWELL_S = 6.0  # at most, in which a page that watches may hear of the end and fetch the last state
+_JSON = "application/json"
+
+
+@dataclass(frozen=True)
+class _State:
+    """What the page is told; replaced as a whole, so that no thread sees half of it."""
+
+    version: int = 0
+    """Of the scene; 0 is none yet."""
+    scene: bytes = b""
+    step: int = 0
+    steps: int = 0
+    finished: bool = False
 
 
 class LiveView:
     """A page on which a scene can be watched while it is fitted."""
 
-    def __init__(self, server: Any) -> None:
-        self._server = server
-        self._shown: Any = None
+    def __init__(self, *, title: str = "") -> None:
+        scene = Asset(COMPRESSED_SCENE, "application/octet-stream", lambda: self._hand_over())
+        self._page = Page(title, scene, 0, live=True)
+        self._state = _State()
+        self._asked = threading.Event()  # for a state later than the present one
+        self._parted = threading.Event()  # a page has all there was to show
+        self._handed = 0  # version of the scene that a page got last
+        self._heard: float | None = None  # when a page last said anything
         self._since = time.perf_counter()
         self._due = 0.0
         self.spent_s = 0.0
-        """In showing, as far as the fit had to wait for it."""
-
-    @property
-    def url(self) -> str:
+        """In showing the present fit, as far as it had to wait for it."""
+        self.url = ""
         """Where the page is."""
-        return f"http://{LOOPBACK}:{self._server.get_port()}/"
 
-    def look_from(self, camera: Camera, up: tuple[float, float, float] | None, depth: float) -> None:
-        """Let browsers that come begin at a camera and turn about what is `depth` before it."""
-        to_world = invert_rigid(camera.world_to_camera.double())
-        _, down, forward, center = to_world[:3].T
-        above = -down if up is None else torch.tensor(up)
-        self._server.scene.set_up_direction(tuple(above.tolist()))
-        first = self._server.initial_camera
-        first.position = tuple(center.tolist())
-        first.look_at = tuple((center + depth * forward).tolist())
-        first.up = tuple(above.tolist())
-        first.fov = 2 * float(torch.atan(camera.height / 2 / camera.focal_px[1]))
+    @cached_property
+    def answers(self) -> dict[str, Answer]:
+        """Return what stands where on its server; every one may be asked for from any thread."""
+        made = {
+            "manifest.json": lambda: manifest_json(self._page),
+            "live.json": lambda: self._tell(wants_more=True),
+            "step.json": lambda: self._tell(wants_more=False),
+        }
+        files = {f"/{name}": Answer(Asset(name, _JSON, content)) for name, content in made.items()}
+        return {**answers_of(self._page), **files}
+
+    def begin(self, cameras: Sequence[PageCamera] = (), up: tuple[float, float, float] | None = None) -> None:
+        """A fit begins: pages that come look from the first of the cameras."""
+        self._page = replace(self._page, cameras=tuple(cameras), up=up)
+        self._since, self._due, self.spent_s = time.perf_counter(), 0.0, 0.0
 
     def update(self, step: Step) -> None:
-        """Show the scene after a step, if somebody watches and it is time."""
-        began = time.perf_counter()
-        if began < self._due or not self._server.get_clients():
+        """Show the scene after a step, if somebody asks and it is time."""
+        self._state = replace(self._state, step=step.index + 1, steps=step.steps)
+        if not self._asked.is_set():
             return
-        self._show(step.gaussians())
+        began = time.perf_counter()
+        if began < self._due:
+            return
+        self._asked.clear()
+        self.show(step.gaussians())
         self.spent_s += time.perf_counter() - began
-        # Of all the time so far: a first picture that took long is paid for before the second.
+        # Of all the time so far: a first state that took long is paid for before the second.
         self._due = max(began + LEAST_S, self._since + self.spent_s / SHARE)
 
-    def _show(self, gaussians: Gaussians) -> None:
+    def show(self, gaussians: Gaussians) -> None:
+        """Make the scene that pages get from now on."""
         if len(gaussians) > MOST_SHOWN:
             seen = gaussians.opacities * gaussians.scales.amax(1)
             gaussians = gaussians.select(seen.topk(MOST_SHOWN).indices)
-        colors = displayed(color_from_dc(gaussians.sh[:, 0]).clamp(0, 1), gaussians.color_space)
-        values = (
-            gaussians.means.numpy(),
-            gaussians.covariances().clamp(-_LARGEST, _LARGEST).numpy(),
-            colors.numpy(),
-            gaussians.opacities.unsqueeze(1).numpy(),
-        )
-        if self._shown is None:
-            self._shown = self._server.scene.add_gaussian_splats("/scene", *values)
-        else:
-            self._shown.set_gaussians(*values)
+        scene = compressed_ply(gaussians)
+        self._page = replace(self._page, gaussians=len(gaussians), color_space=gaussians.color_space)
+        self._state = replace(self._state, version=self._state.version + 1, scene=scene)
+
+    def end(self, last: Step) -> None:
+        """A fit has ended: show its last step, if a page is there. The fit waits for nothing any more."""
+        if self._is_watched():
+            self.show(last.gaussians())
+
+    def finish(self) -> None:
+        """All is done: tell pages that watch, and give them a moment to fetch the last state."""
+        self._state = replace(self._state, finished=True)
+        if self._is_watched() and self._parted.wait(FAREWELL_S):
+            time.sleep(0.2)  # until the last byte is on its way
+
+    def _is_watched(self) -> bool:
+        heard = self._heard
+        return heard is not None and time.perf_counter() - heard < PRESENT_S
+
+    def _tell(self, *, wants_more: bool) -> bytes:
+        self._heard = time.perf_counter()
+        if wants_more:
+            self._asked.set()
+        state = self._state
+        if state.finished and self._handed == state.version:
+            self._parted.set()
+        told = {"version": state.version, "step": state.step, "steps": state.steps, "finished": state.finished}
+        return json.dumps(told).encode("ascii")
+
+    def _hand_over(self) -> bytes:
+        state = self._state
+        if state.version == 0:
+            raise BadInputError("There is no scene to show yet: the fit has not begun. Ask again when it has.")
+        self._handed = state.version
+        if state.finished:
+            self._parted.set()
+        return state.scene
 
 
 @contextmanager
-def open_live_view(port: int = 8080) -> Iterator[LiveView]:
-    """Yield a page for this machine only; if its port is taken, the next that is free is.
-
-    Raises:
-        MissingExtraError: viser is not installed.
-    """
+def open_live_view(port: int = PORT, *, title: str = "") -> Iterator[LiveView]:
+    """Yield a page for this machine only; if its port is taken, it gets one that is free."""
+    live = LiveView(title=title)
+    answers = live.answers
     try:
-        import viser  # pyright: ignore[reportMissingImports]
-    except ImportError as error:
-        raise missing_extra("viser", "view") from error
-    with redirect_stdout(io.StringIO()):  # it announces itself whatever it is told
-        server = viser.ViserServer(host=LOOPBACK, port=port, label="hyperfocal", verbose=False)
-    try:
-        yield LiveView(server)
-    finally:
-        with redirect_stdout(io.StringIO()):
-            server.stop()
+        server = PageServer(answers, port=port)
+    except BadInputError:
+        server = PageServer(answers)
+    live.url = server.url
+    with server:
+        thread = threading.Thread(target=server.serve_forever, name="hyperfocal live view", daemon=True)
+        thread.start()
+        try:
+            yield live
+            live.finish()
+        finally:
+            server.shutdown()
+            thread.join()
 
 
 def watched(
     steps: Iterable[Step],
     live: LiveView | None,
     *,
-    camera: Camera | None = None,
+    cameras: Sequence[PageCamera] = (),
     up: tuple[float, float, float] | None = None,
 ) -> Iterator[Step]:
     """Yield the steps of a fit as they come, and show them first; None shows nobody anything.
@@ -119,14 +171,16 @@ def watched(
     Args:
         steps: What `fit` returns.
         live: Where they are shown.
-        camera: From which browsers begin to look.
+        cameras: To look from; pages begin at the first.
         up: Of the scene, if known.
     """
+    if live is None:
+        yield from steps
+        return
+    live.begin(cameras, up)
+    step = None
     for step in steps:
-        if live is not None:
-            if camera is not None:
-                depths = apply_rigid(camera.world_to_camera, step.gaussians().means)[..., 2]
-                live.look_from(camera, up, float(depths.median().clamp_min(1e-3)))
-                camera = None  # once
-            live.update(step)
+        live.update(step)
         yield step
+    if step is not None:
+        live.end(step)

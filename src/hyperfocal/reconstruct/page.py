@@ -1,7 +1,7 @@
 """A result as a page for a browser: its Gaussians, cameras, photographs and lenses."""
 
 import math
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
 from typing import Any
@@ -74,6 +74,13 @@ def page_with_all_inside(
     scene = Asset(COMPRESSED_SCENE, "application/octet-stream", compressed_ply(result.gaussians))
     note = f"Not on the page for browsers, since they could not be read: {some_of(missing)}."
     return _page(result, scene, found), (note,) if missing else ()
+
+
+def cameras_of(views: Iterable[View], long_side: int | None) -> tuple[PageCamera, ...]:
+    """Return the cameras of posed views as they are fitted, without photographs."""
+    return tuple(
+        PageCamera(view.name, reduced_camera(view.camera, long_side)) for view in views if view.camera is not None
+    )
 
 
 def _page(result: Result, scene: Asset, photographs: Mapping[str, Asset]) -> Page:

@@ -21,6 +21,13 @@ export class Messages {
     this.#card.replaceChildren(el("p", {}, words), this.#bar);
   }
 
+  /** Nothing moves meanwhile, so nothing is drawn. */
+  wait(words: string): void {
+    this.#card.hidden = false;
+    this.#card.className = "card loading";
+    this.#card.replaceChildren(el("p", {}, words));
+  }
+
   done(): void {
     this.#card.hidden = true;
   }
