@@ -59,7 +59,8 @@ def test_confident_pixels_are_better_ones(
     found: tuple[Depth, ...], scene: tuple[list[Photograph], list[Tensor]]
 ) -> None:
     wrong = torch.cat([errors(depth, truth) for depth, truth in zip(found, scene[1], strict=True)])
-    confidence = torch.cat([depth.confidence[depth.valid] for depth in found])
+    maps = [torch.zeros(0) if depth.confidence is None else depth.confidence for depth in found]
+    confidence = torch.cat([values[depth.valid] for values, depth in zip(maps, found, strict=True)])
     order = confidence.argsort()
     half = len(order) // 2
     assert float((wrong[order[half:]] > 0.01).double().mean()) < float((wrong[order[:half]] > 0.01).double().mean())

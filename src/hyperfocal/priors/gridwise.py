@@ -41,7 +41,7 @@ class GridFit:
 
     def fitted(self, prior: Map) -> tuple[Map, Mask]:
         """Return (scale prior + shift at every pixel, where its cell is valid)."""
-        cell = _cells(*prior.shape, self.cell_px, self.scale.shape[1])
+        cell = _cells(prior.shape[0], prior.shape[1], self.cell_px, self.scale.shape[1])
         scale, shift, valid = (grid.flatten()[cell] for grid in (self.scale, self.shift, self.valid))
         return torch.where(valid, scale * prior + shift, 0), valid
 
@@ -110,8 +110,12 @@ def gridwise_fit(
     shift = torch.where(valid, ((sum_xx + ridge) * sum_y - sum_x * sum_xy) / safe, 0)
     left = summed((y - (scale[cell] * x + shift[cell])).abs())
     error = torch.where(valid, left / n.clamp_min(1), 0)
-    grids = (values.reshape(rows, columns).to(depth_z.dtype) for values in (scale, shift, error))
-    return GridFit(*grids, n.long().reshape(rows, columns), valid.reshape(rows, columns), cell_px)
+
+    def grid(values: Tensor) -> Tensor:
+        return values.reshape(rows, columns).to(depth_z.dtype)
+
+    places = n.long().reshape(rows, columns)
+    return GridFit(grid(scale), grid(shift), grid(error), places, valid.reshape(rows, columns), cell_px)
 
 
 def _cells(height: int, width: int, cell_px: int, columns: int) -> Int[Tensor, "h w"]:
