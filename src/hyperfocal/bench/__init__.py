@@ -12,6 +12,7 @@ BENCHES: dict[str, str] = {
     "cuda": "time of the cuda backend beside plain gsplat, forward and backward (needs an NVIDIA GPU)",
     "page": "pictures, blur and depth in the browser against the renderer, with the rules of other viewers; time, size",
     "first_light": "held-out views and depth of a reconstruction against generated truth, with controls",
+    "stereo": "depth of posed photographs by stereo against generated truth, with controls",
     "soft": "soft photographs: what a reconstruction gains by learning their lens and motion (needs Mitsuba)",
     "ablation": "what the options of the trainer gain on real photographs (needs --data)",
     "presets": "what quick, default and best give for their time, on the same held-out photographs (needs --data)",
