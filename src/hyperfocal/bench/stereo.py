@@ -95,7 +95,7 @@ def _depths(
 @cache
 def _read(capture: Path) -> tuple[list[Photograph], Float[Tensor, "p 3"], dict[str, Map]]:
     """Return (photographs, points to be given, true depth by photograph, 0 where unknown)."""
-    scene, truth = read_capture(capture)
+    scene, truth = read_capture(capture / "cameras.json")
     views = tuple(replace(view, depth=None) for view in split_views(scene.posed_views, 0)[0])
     scene = triangulate_points(replace(scene, views=views, points=None))
     assert scene.points is not None, "or there is an error that says so"
