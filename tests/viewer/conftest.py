@@ -1,8 +1,7 @@
 """What the tests of the page share: a headless Chromium, the built page, and a server of a page's files."""
 
-import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager
 from typing import Any
 
 import pytest
@@ -39,17 +38,7 @@ def page_file() -> bytes:
 @pytest.fixture(scope="session")
 def serve(page_file: bytes) -> Callable[[Page], AbstractContextManager[str]]:
     """Serve a page on loopback, as `hyperfocal view` does; the context gives its address."""
-
-    @contextmanager
-    def served(page: Page) -> Iterator[str]:
-        with PageServer(answers_of(page)) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
-            yield server.url
-            server.shutdown()
-            thread.join()
-
-    return served
+    return lambda page: PageServer(answers_of(page)).in_background()
 
 
 @pytest.fixture(scope="session")

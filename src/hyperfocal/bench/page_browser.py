@@ -3,7 +3,6 @@
 import base64
 import os
 import shutil
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib import import_module
@@ -139,18 +138,14 @@ def shown(chromium: Any, gaussians: Gaussians, camera: Camera) -> Iterator[Shown
         write_ply(scene, gaussians)
         asset = Asset(scene.name, "application/octet-stream", scene)
         page = Page("bench", asset, len(gaussians), gaussians.color_space, (PageCamera("camera", camera),))
-        with PageServer(answers_of(page)) as server:
-            thread = threading.Thread(target=server.serve_forever, daemon=True)
-            thread.start()
+        with PageServer(answers_of(page)).in_background() as url:
             tab = chromium.new_page(viewport=_WINDOW)
             tab.set_default_timeout(_PATIENCE_MS)
             try:
-                tab.goto(server.url, wait_until="domcontentloaded")  # the page's script has run
+                tab.goto(url, wait_until="domcontentloaded")  # the page's script has run
                 yield Shown(tab)
             finally:
                 tab.close()
-                server.shutdown()
-                thread.join()
 
 
 def _chromium() -> str | None:

@@ -147,16 +147,9 @@ def open_live_view(port: int = PORT, *, title: str = "") -> Iterator[LiveView]:
         server = PageServer(answers, port=port)
     except BadInputError:
         server = PageServer(answers)
-    live.url = server.url
-    with server:
-        thread = threading.Thread(target=server.serve_forever, name="hyperfocal live view", daemon=True)
-        thread.start()
-        try:
-            yield live
-            live.finish()
-        finally:
-            server.shutdown()
-            thread.join()
+    with server.in_background() as live.url:
+        yield live
+        live.finish()
 
 
 def watched(

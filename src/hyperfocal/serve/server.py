@@ -13,15 +13,16 @@ import io
 import re
 import shutil
 import sys
+import threading
 import time
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 from http import HTTPStatus
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from socket import socket
 from socketserver import TCPServer
-from threading import BoundedSemaphore
 from typing import Any, cast
 
 from ..errors import BadInputError, HyperfocalError
@@ -53,7 +54,9 @@ def answers_of(page: Page) -> dict[str, Answer]:
 
 
 class PageServer(ThreadingHTTPServer):
-    """Serves fixed answers on loopback until `shutdown`; use it as a context, and `serve_forever` within.
+    """Serves fixed answers on loopback until `shutdown`.
+
+    Use it as a context and `serve_forever` within, or use `in_background`.
 
     Raises:
         BadInputError: the port is taken, or not allowed.
@@ -66,7 +69,7 @@ class PageServer(ThreadingHTTPServer):
 
     def __init__(self, answers: Mapping[str, Answer], *, port: int = 0) -> None:
         self.answers = dict(answers)
-        self._room = BoundedSemaphore(MOST_CLIENTS)
+        self._room = threading.BoundedSemaphore(MOST_CLIENTS)
         try:
             super().__init__((LOOPBACK, port), _Handler)
         except (OSError, OverflowError) as error:
@@ -85,6 +88,18 @@ class PageServer(ThreadingHTTPServer):
     def url(self) -> str:
         """Where the page is."""
         return f"http://{LOOPBACK}:{self.server_address[1]}/"
+
+    @contextmanager
+    def in_background(self) -> Iterator[str]:
+        """Serve from a thread of its own while the context lasts, and yield where the page is."""
+        with self:
+            thread = threading.Thread(target=self.serve_forever, name="hyperfocal page", daemon=True)
+            thread.start()
+            try:
+                yield self.url
+            finally:
+                self.shutdown()
+                thread.join()
 
     def process_request(self, request: Any, client_address: Any) -> None:
         """Serve a client in a thread of its own, unless there are too many."""
