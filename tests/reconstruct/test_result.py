@@ -65,8 +65,15 @@ def test_a_result_comes_back_equal(folder: Path, result: Result) -> None:
 def test_the_course_of_the_fit_ends_at_its_last_step(result: Result) -> None:
     assert [point.step for point in result.curve] == list(range(1, 21))
     assert result.curve[-1].gaussians == len(result.gaussians)
-    # That it falls is for longer fits to show (tests/fit): 20 steps see six photographs before 20 colours.
     assert all(0 < point.loss < 1 for point in result.curve)
+
+
+def test_the_course_of_the_fit_falls(scene: Scene) -> None:
+    # All steps at full size and before black, so that they can be compared: by whole passes over the six photographs.
+    plain = FitConfig(steps=60, background="black", resolution=((0.0, 1),), densify=McmcConfig(cap=250))
+    losses = [point.loss for point in reconstruct(scene, ReconstructConfig(fit=plain)).curve]
+    assert len(losses) == 60
+    assert sum(losses[-12:]) < 0.8 * sum(losses[:12])
 
 
 def test_held_out_photographs_are_not_fitted_and_alone_are_scored(result: Result) -> None:
