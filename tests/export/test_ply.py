@@ -2,8 +2,10 @@
 
 import struct
 import time
+from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import TypeAlias
 
 import numpy as np
 import pytest
@@ -13,9 +15,11 @@ from hypothesis import strategies as st
 
 from hyperfocal.activations import opacities_from_logits, scales_from_logs
 from hyperfocal.errors import BadInputError
-from hyperfocal.export import read_ply, write_ply
+from hyperfocal.export import read_ply, write_compressed_ply, write_ply
 from hyperfocal.gaussians import Gaussians
 from scenes import random_gaussians
+
+Writer: TypeAlias = Callable[[Path, Gaussians], None]
 
 NAMES = ["x", "y", "z", "f_dc_0", "f_dc_1", "f_dc_2", "opacity", "scale_0", "scale_1", "scale_2"]
 NAMES += ["rot_0", "rot_1", "rot_2", "rot_3"]
@@ -165,22 +169,26 @@ def test_bad_files_are_refused_with_their_name_and_a_reason(tmp_path: Path, data
     assert "Choose a binary little-endian PLY" in str(caught.value)
 
 
+@pytest.mark.parametrize("write", [write_ply, write_compressed_ply])
 @settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(st.data())
-def test_a_file_cut_anywhere_is_refused(tmp_path: Path, data: st.DataObject) -> None:
+@given(data=st.data())
+def test_a_file_cut_anywhere_is_refused(tmp_path: Path, write: Writer, data: st.DataObject) -> None:
     path = tmp_path / "cut.ply"
-    write_ply(path, random_gaussians(4, sh_degree=1))
+    write(path, random_gaussians(4, sh_degree=1))
     whole = path.read_bytes()
     path.write_bytes(whole[: data.draw(st.integers(0, len(whole) - 1))])
     with pytest.raises(BadInputError):
         read_ply(path)
 
 
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
-@given(position=st.integers(0, 800), garbage=st.binary(min_size=1, max_size=8))
-def test_a_damaged_header_never_ends_in_another_error(tmp_path: Path, position: int, garbage: bytes) -> None:
+@pytest.mark.parametrize("write", [write_ply, write_compressed_ply])
+@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(position=st.integers(0, 1000), garbage=st.binary(min_size=1, max_size=8))
+def test_a_damaged_file_never_ends_in_another_error(
+    tmp_path: Path, write: Writer, position: int, garbage: bytes
+) -> None:
     path = tmp_path / "damaged.ply"
-    write_ply(path, random_gaussians(4, sh_degree=1))
+    write(path, random_gaussians(4, sh_degree=1))
     whole = path.read_bytes()
     path.write_bytes(whole[:position] + garbage + whole[position + len(garbage) :])
     try:

@@ -1,20 +1,8 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
-from hyperfocal import _core
 from hyperfocal.native.adam import adam_step_
-
-
-@pytest.fixture(params=["base", "v3", "v4"])
-def simd_level(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.simd_level()
-    if not _core.set_simd_level(request.param):
-        pytest.skip(f"no {request.param} here")
-    yield request.param
-    _core.set_simd_level(before)
 
 
 def start(*shape: int, dtype: torch.dtype = torch.float32) -> tuple[Tensor, Tensor, Tensor]:

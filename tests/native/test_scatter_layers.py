@@ -1,27 +1,16 @@
 """The core's defocus in layers against its twin in float64 torch."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
 from hyperfocal.lens import ThinLens
-from hyperfocal.native.instruction_set import using_instruction_set
 from hyperfocal.native.layers import scatter_layers
 from hyperfocal.render.disc import disc_stencils
 from hyperfocal.render.layers import defocus_layers
 from hyperfocal.render.layers_reference import scatter_layers_reference
 
 Sources = tuple[Tensor, Tensor, Tensor]
-
-
-@pytest.fixture(params=["base", "v3", "v4"])
-def simd_level(request: pytest.FixtureRequest) -> Iterator[str]:
-    with using_instruction_set(request.param) as served:
-        if not served:
-            pytest.skip(f"no {request.param} here")
-        yield request.param
 
 
 def sources_of(planes: int, height: int, width: int, layers: int, most_level: float = 31.9) -> Sources:

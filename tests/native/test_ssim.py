@@ -1,21 +1,9 @@
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
-from hyperfocal import _core
 from hyperfocal.losses.photometric import l1_ssim_loss
 from hyperfocal.native.ssim import fused_l1_ssim_loss
-
-
-@pytest.fixture(params=["base", "v3", "v4"])
-def simd_level(request: pytest.FixtureRequest) -> Iterator[str]:
-    before = _core.simd_level()
-    if not _core.set_simd_level(request.param):
-        pytest.skip(f"no {request.param} here")
-    yield request.param
-    _core.set_simd_level(before)
 
 
 def images(height: int, width: int) -> tuple[Tensor, Tensor, Tensor]:

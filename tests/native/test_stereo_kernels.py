@@ -1,12 +1,9 @@
 """The core's stereo against its twins in torch and Python loops."""
 
-from collections.abc import Iterator
-
 import pytest
 import torch
 from torch import Tensor
 
-from hyperfocal.native.instruction_set import using_instruction_set
 from hyperfocal.native.stereo import (
     UNSEEN,
     Slants,
@@ -18,14 +15,6 @@ from hyperfocal.native.stereo import (
     sweep_planes,
 )
 from stereo_twin import semi_global_twin, slant_cost_twin, sweep_twin
-
-
-@pytest.fixture(params=["base", "v3", "v4"])
-def simd_level(request: pytest.FixtureRequest) -> Iterator[str]:
-    with using_instruction_set(request.param) as served:
-        if not served:
-            pytest.skip(f"no {request.param} here")
-        yield request.param
 
 
 def noise(height: int, width: int, seed: int) -> Tensor:

@@ -14,6 +14,7 @@ from hyperfocal.camera import Camera
 from hyperfocal.export.page import Asset, Page, PageCamera
 from hyperfocal.export.ply import write_ply
 from hyperfocal.gaussians import Gaussians
+from hyperfocal.sh import dc_from_color
 from hyperfocal.transforms import look_at
 
 WIDTH, HEIGHT, FOCAL_PX = 240, 160, 240.0
@@ -43,7 +44,7 @@ def walls() -> Gaussians:
         quaternions=torch.tensor([1.0, 0, 0, 0]).expand(count, 4),
         scales=scales,
         opacities=torch.full((count,), 0.98),
-        sh=((light - 0.5) / 0.28209479177387814).unsqueeze(1),
+        sh=dc_from_color(light).unsqueeze(1),
     )
 
 
