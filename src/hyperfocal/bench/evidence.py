@@ -2,6 +2,7 @@
 
 import json
 import statistics
+from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -28,16 +29,14 @@ def keep_view(
     depth_truth_z: shapes.Map | None = None,
 ) -> None:
     """Write one held-out view below `folder`: pictures as 8-bit PNG, depth as float32 `.npy`."""
-    stem = Path(name).with_suffix("").as_posix().replace("/", "_")
+    stem = stem_of(name)
     write_picture(folder / "rendered" / f"{stem}.png", to_uint8(rendered).cpu().numpy())
     write_picture(folder / "truth" / f"{stem}.png", to_uint8(truth).cpu().numpy())
     if valid is not None and not bool(valid.all()):
         write_picture(folder / "valid" / f"{stem}.png", (valid.cpu().numpy() * 255).astype(np.uint8))
     for kind, depth in (("depth", depth_z), ("depth_truth", depth_truth_z)):
         if depth is not None:
-            (folder / kind).mkdir(exist_ok=True)
-            with replacing(folder / kind / f"{stem}.npy") as path, path.open("wb") as file:
-                np.save(file, depth.detach().cpu().numpy().astype(np.float32))
+            write_depth(folder / kind / f"{stem}.npy", depth)
 
 
 def figures_from(folder: Path) -> dict[str, float]:
@@ -49,9 +48,19 @@ def figures_from(folder: Path) -> dict[str, float]:
     views = {path.stem: _view_figures(folder, path) for path in sorted((folder / "rendered").glob("*.png"))}
     if not views:
         raise BadInputError(f"{folder} holds no rendered pictures, so nothing can be computed from it.")
+    return mean_figures(folder, views)
+
+
+def mean_figures(folder: Path, views: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """Return the mean of each figure over the views that have it, and write every view's own into `folder`."""
     write_text(folder / VIEWS_FILE, json.dumps(views, indent=1) + "\n")
     names = list(dict.fromkeys(figure for figures in views.values() for figure in figures))
     return {name: statistics.fmean(f[name] for f in views.values() if name in f) for name in names}
+
+
+def stem_of(name: str) -> str:
+    """Return what the files of a view are called, without an ending."""
+    return Path(name).with_suffix("").as_posix().replace("/", "_")
 
 
 def _view_figures(folder: Path, rendered_path: Path) -> dict[str, float]:
@@ -65,13 +74,25 @@ def _view_figures(folder: Path, rendered_path: Path) -> dict[str, float]:
     }
     depth_path, depth_truth_path = (folder / k / f"{rendered_path.stem}.npy" for k in ("depth", "depth_truth"))
     if depth_path.exists() and depth_truth_path.exists():
-        depth, depth_truth = (torch.from_numpy(np.load(p, allow_pickle=False)) for p in (depth_path, depth_truth_path))
+        depth, depth_truth = read_depth(depth_path), read_depth(depth_truth_path)
         known, judged = depth_truth > 0, (depth_truth > 0) & (depth > 0)
         figures["depth_coverage"] = float(judged.sum() / known.sum())
         if bool(judged.any()):
             errors = metrics.depth_errors(depth, depth_truth, judged)
             figures |= {"depth_abs_rel": errors.abs_rel, "depth_delta1": errors.delta1}
     return figures
+
+
+def write_depth(path: Path, depth: shapes.Map) -> None:
+    """Write depth as float32 `.npy`, whole or not at all."""
+    path.parent.mkdir(exist_ok=True)
+    with replacing(path) as temporary, temporary.open("wb") as file:
+        np.save(file, depth.detach().cpu().numpy().astype(np.float32))
+
+
+def read_depth(path: Path) -> shapes.Map:
+    """Return what `write_depth` wrote."""
+    return torch.from_numpy(np.load(path, allow_pickle=False))
 
 
 def write_picture(path: Path, pixels: np.ndarray) -> None:

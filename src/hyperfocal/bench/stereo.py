@@ -4,14 +4,11 @@ On a capture with exact depth, or, for photographs without any (--data), against
 motion finds; the other half is given to stereo and to the control.
 """
 
-import json
-import statistics
 import time
 from dataclasses import replace
 from functools import cache
 from pathlib import Path
 
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -20,7 +17,6 @@ from ..camera import Camera
 from ..data import load_photograph
 from ..depth import Depth
 from ..errors import BadInputError
-from ..files import replacing, write_text
 from ..metrics import depth_errors
 from ..priors.alignment import visible_points
 from ..priors.stereo import StereoConfig, stereo_depth
@@ -29,7 +25,7 @@ from ..scene import Photograph, split_views
 from ..sfm import triangulate_points
 from ..shapes import Map
 from .config import BenchConfig
-from .evidence import VIEWS_FILE, write_picture
+from .evidence import mean_figures, read_depth, stem_of, write_depth, write_picture
 from .first_light import capture_folder, read_capture
 from .harness import Cell
 from .stereo_controls import interpolated_depth, rectified_pair_depth
@@ -67,13 +63,13 @@ def recompute(cell: Cell, folder: Path) -> dict[str, float]:
     Raises:
         BadInputError: there are none.
     """
-    views = {path.stem: _figures(*(_map(folder / kind / path.name) for kind in ("depth", "depth_truth")))
-             for path in sorted((folder / "depth").glob("*.npy"))}  # fmt: skip
+    views = {
+        path.stem: _figures(read_depth(path), read_depth(folder / "depth_truth" / path.name))
+        for path in sorted((folder / "depth").glob("*.npy"))
+    }
     if not views:
         raise BadInputError(f"{folder} holds no depth maps, so nothing can be computed from it.")
-    write_text(folder / VIEWS_FILE, json.dumps(views, indent=1) + "\n")
-    names = list(dict.fromkeys(figure for figures in views.values() for figure in figures))
-    return {name: statistics.fmean(f[name] for f in views.values() if name in f) for name in names}
+    return mean_figures(folder, views)
 
 
 def _depths(
@@ -96,7 +92,7 @@ def _depths(
 def _read(capture: Path) -> tuple[list[Photograph], Float[Tensor, "p 3"], dict[str, Map]]:
     """Return (photographs, points to be given, true depth by photograph, 0 where unknown)."""
     scene, truth = read_capture(capture / "cameras.json")
-    views = tuple(replace(view, depth=None) for view in split_views(scene.posed_views, 0)[0])
+    views = split_views(scene.posed_views, 0)[0]
     scene = triangulate_points(replace(scene, views=views, points=None))
     assert scene.points is not None, "or there is an error that says so"
     photographs = [load_photograph(view, long_side=LONG_SIDE_PX) for view in views]
@@ -116,18 +112,12 @@ def _sparse(camera: Camera, points: Float[Tensor, "p 3"]) -> Map:
 
 def _keep(folder: Path, name: str, depth: Depth, truth: Map) -> None:
     """Write a depth map, the truth, and a picture of inverse depth for people."""
-    stem = Path(name).with_suffix("").as_posix().replace("/", "_")
+    stem = stem_of(name)
     for kind, values in (("depth", depth.values), ("depth_truth", truth)):
-        (folder / kind).mkdir(exist_ok=True)
-        with replacing(folder / kind / f"{stem}.npy") as path, path.open("wb") as file:
-            np.save(file, values.numpy().astype(np.float32))
+        write_depth(folder / kind / f"{stem}.npy", values)
     inverse = torch.where(depth.valid, 1 / depth.values, 0)
     brightest = torch.quantile(inverse[depth.valid], 0.99) if bool(depth.valid.any()) else inverse.new_ones(())
     write_picture(folder / "rendered" / f"{stem}.png", (inverse / brightest * 255).clamp(0, 255).byte().numpy())
-
-
-def _map(path: Path) -> Map:
-    return torch.from_numpy(np.load(path, allow_pickle=False))
 
 
 def _figures(depth: Map, truth: Map) -> dict[str, float]:
