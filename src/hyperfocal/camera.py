@@ -3,7 +3,7 @@
 from dataclasses import dataclass, replace
 
 import torch
-from jaxtyping import Bool, Float
+from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
 from .transforms import invert_rigid
@@ -150,9 +150,22 @@ def in_picture(camera: Camera, pixels: Float[Tensor, "p 2"], depth_z: Float[Tens
     return (depth_z > 0) & ((pixels >= 0) & (pixels < size)).all(1)
 
 
+def relative_pose(first: Camera, second: Camera) -> tuple[Float64[Tensor, "3 3"], Float64[Tensor, "3"]]:
+    """Return (R, t) from the axes of the first single camera to those of the second."""
+    moved = second.world_to_camera.double() @ invert_rigid(first.world_to_camera.double())
+    return moved[:3, :3], moved[:3, 3]
+
+
 def unproject(camera: Camera, depth_z: Float[Tensor, "h w"]) -> Float[Tensor, "h w 3"]:
     """Return the world points that a single camera sees at `depth_z`."""
     pixels = pixel_centers(camera.width, camera.height, depth_z.device).to(depth_z.dtype)
+    return unproject_places(camera, pixels, depth_z)
+
+
+def unproject_places(
+    camera: Camera, pixels: Float[Tensor, "*p 2"], depth_z: Float[Tensor, "*p"]
+) -> Float[Tensor, "*p 3"]:
+    """Return the world points that a single camera sees at places of its picture, at `depth_z`."""
     plane = (pixels - camera.center_px) / camera.focal_px
     inside = torch.cat((plane, torch.ones_like(plane[..., :1])), dim=-1) * depth_z.unsqueeze(-1)
     camera_to_world = invert_rigid(camera.world_to_camera)

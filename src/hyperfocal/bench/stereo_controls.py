@@ -7,11 +7,10 @@ from jaxtyping import Float
 from scipy.interpolate import LinearNDInterpolator, NearestNDInterpolator
 from torch import Tensor
 
-from ..camera import Camera, pixel_centers
+from ..camera import Camera, pixel_centers, relative_pose
 from ..color import to_uint8
 from ..depth import Depth
 from ..priors.alignment import visible_points
-from ..priors.alignment_start import relative_pose
 from ..priors.stereo_views import InverseRange, choose_sources, range_of_points
 from ..scene import Photograph
 

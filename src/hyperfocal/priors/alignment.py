@@ -11,11 +11,11 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..camera import Camera, in_picture, project
+from ..camera import Camera, in_picture, project, relative_pose
 from ..depth import Depth
 from ..errors import BadInputError
 from ..protocols import Matches
-from .alignment_start import rays, relative_pose, robust_line, sampled, triangulated
+from .alignment_start import rays, robust_line, sampled, triangulated
 from .alignment_terms import MatchGeometry, Solution, Term, point_term, ratio_term, reprojection_term, solve
 
 _EXACT_PX = 0.1  # residuals within are never left out, however exact the others are
@@ -154,7 +154,7 @@ def align_priors(
     scale = torch.tensor([start.scale for start in starts], dtype=torch.float64) * in_unit
     shift = torch.tensor([start.shift for start in starts], dtype=torch.float64) * in_unit
     free = torch.tensor([start.has_shift for start in starts])
-    terms = _terms(cameras, priors, known, found, starts, unit, config)
+    terms = _terms(cameras, inverse, known, found, starts, unit, config)
     weights = [torch.ones(len(term.first), dtype=torch.float64) for term in terms]
     state = (scale.log(), shift)
     solution = solve(terms, state, shift_is_free=free, huber_px=config.huber_px, weights=weights)
@@ -278,7 +278,7 @@ def _start(i: int, prior: Depth, known: tuple[Tensor, Tensor], found: list[_Foun
 
 def _terms(
     cameras: Sequence[Camera],
-    priors: Sequence[Depth],
+    inverse: Tensor,
     known: list[tuple[Tensor, Tensor]],
     found: list[_Found],
     starts: list[_Start],
@@ -291,7 +291,6 @@ def _terms(
     prior = torch.cat([known[i][0] for i in used]) if used else torch.zeros(0, dtype=torch.float64)
     depth_z = torch.cat([known[i][1] for i in used]) / unit if used else prior
     view = torch.cat([torch.full((len(known[i][0]),), i) for i in used]) if used else prior.long()
-    inverse = torch.tensor([_is_inverse(prior) for prior in priors])
     terms = [point_term(prior, depth_z, inverse[view], view, px)]
     pairs = [one for one in found if {one.first, one.second} <= set(used) and len(one.first_px)]
     if pairs:

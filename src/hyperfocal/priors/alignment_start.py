@@ -6,9 +6,8 @@ import torch
 from jaxtyping import Bool, Float, Float64
 from torch import Tensor
 
-from ..camera import Camera
+from ..camera import Camera, relative_pose
 from ..depth import Depth
-from ..transforms import invert_rigid
 
 _EDGE = 1.1  # a prior whose four values around a place differ by more is at an edge there, and says nothing
 _LEAST_PARALLAX_DEG = 1.0
@@ -39,12 +38,6 @@ def rays(camera: Camera, pixels_px: Float[Tensor, "p 2"]) -> Float64[Tensor, "p 
     """Return the directions of pixels in camera axes, with z = 1."""
     plane = (pixels_px.double() - camera.center_px.double()) / camera.focal_px.double()
     return torch.cat((plane, torch.ones_like(plane[:, :1])), 1)
-
-
-def relative_pose(first: Camera, second: Camera) -> tuple[Float64[Tensor, "3 3"], Float64[Tensor, "3"]]:
-    """Return (R, t) from the axes of the first camera to those of the second."""
-    moved = second.world_to_camera.double() @ invert_rigid(first.world_to_camera.double())
-    return moved[:3, :3], moved[:3, 3]
 
 
 def triangulated(

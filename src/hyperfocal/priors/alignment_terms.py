@@ -159,15 +159,14 @@ def solve(
             damping *= 10
             if damping > 1e12:
                 break
-    norms = tuple(_evaluated(term, state)[0].norm(dim=1) for term in terms)
+    norms = tuple(term.residual(*_parameters(term, state)).norm(dim=1) for term in terms)
     return Solution(state[:n], state[n:], norms)
 
 
-def _evaluated(term: Term, state: Tensor) -> tuple[Tensor, list[Tensor]]:
-    """Return (residuals, the four parameters that each depends on)."""
+def _parameters(term: Term, state: Tensor) -> list[Tensor]:
+    """Return the four parameters that each residual depends on."""
     n = len(state) // 2
-    inputs = [state[index].detach() for index in (term.first, term.first + n, term.second, term.second + n)]
-    return term.residual(*inputs), inputs
+    return [state[index].detach() for index in (term.first, term.first + n, term.second, term.second + n)]
 
 
 def _linearised(
@@ -179,8 +178,7 @@ def _linearised(
     for term, weight in zip(terms, weights, strict=True):
         if not len(term.first):
             continue
-        _, inputs = _evaluated(term, state)
-        inputs = [value.requires_grad_() for value in inputs]
+        inputs = [value.requires_grad_() for value in _parameters(term, state)]
         residuals = term.residual(*inputs)
         norm = residuals.detach().norm(dim=1)
         factor = weight * (huber_px / norm.clamp_min(huber_px))

@@ -7,7 +7,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn.functional import grid_sample
 
-from ..camera import Camera, pixel_centers, project, unproject
+from ..camera import Camera, pixel_centers, project, unproject, unproject_places
 from ..native.stereo import Slants
 from ..shapes import Map
 
@@ -55,7 +55,7 @@ def agreement(
         allowed = torch.clamp(tolerance / depth_z, min=least_tolerance)
         agrees = inside & (found > 0) & (away <= allowed)
         # The point that the source believes in, as the photograph sees it: beside the pixel, so back along its slope.
-        there = _unprojected(other, places, 1 / found)
+        there = unproject_places(other, places, 1 / found)
         back_px, back_z = (tensor.reshape(*inverse.shape, -1) for tensor in project(camera, there.reshape(-1, 3)))
         off = back_px - pixels
         as_seen = 1 / back_z[..., 0] - off[..., 0] * slants.along_x - off[..., 1] * slants.along_y
@@ -73,10 +73,3 @@ def _sampled(values: Map, places: Float[Tensor, "h w 2"]) -> Map:
     return grid_sample(values[None, None], grid[None], mode="bilinear", padding_mode="border", align_corners=False)[
         0, 0
     ]
-
-
-def _unprojected(camera: Camera, places: Float[Tensor, "h w 2"], depth_z: Map) -> Float[Tensor, "h w 3"]:
-    """Return the world points at places between pixels."""
-    plane = (places - camera.center_px) / camera.focal_px
-    inside = torch.cat((plane, torch.ones_like(plane[..., :1])), -1) * depth_z.unsqueeze(-1)
-    return (inside - camera.world_to_camera[:3, 3]) @ camera.world_to_camera[:3, :3]

@@ -6,8 +6,7 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from ..camera import Camera, in_picture, project, unproject
-from ..transforms import invert_rigid
+from ..camera import Camera, in_picture, project, relative_pose, unproject
 
 # A wider angle at the point gives more disparity for the same error of a match, until the two pictures resemble each
 # other too little.
@@ -41,10 +40,10 @@ class InverseRange:
 
 def induced_maps(reference: Camera, source: Camera) -> tuple[Float[Tensor, "3 3"], Float[Tensor, "3"]]:
     """Return (H, a) so that a pixel (x, y) at inverse depth rho is seen in the source at H (x, y, 1) + rho a."""
-    to_source = source.world_to_camera.double() @ invert_rigid(reference.world_to_camera.double())
+    R, t = relative_pose(reference, source)
     K_source = source.intrinsics().double()
     K_inverse = torch.linalg.inv(reference.intrinsics().double())
-    return K_source @ to_source[:3, :3] @ K_inverse, K_source @ to_source[:3, 3]
+    return K_source @ R @ K_inverse, K_source @ t
 
 
 def range_of_points(camera: Camera, points: Float[Tensor, "p 3"]) -> InverseRange | None:
