@@ -8,6 +8,8 @@ from torch import Tensor
 
 ColorSpace: TypeAlias = Literal["srgb", "linear"]
 
+LUMA = (0.299, 0.587, 0.114)  # of red, green and blue as displayed (ITU-R BT.601)
+
 
 def linear_from_srgb(srgb: Float[Tensor, "*c"]) -> Float[Tensor, "*c"]:
     """Return linear light of sRGB values (gradient finite everywhere, also at and below 0)."""

@@ -57,6 +57,11 @@ def missing_extra(package: str, extra: str) -> MissingExtraError:
     )
 
 
+def first_line(error: BaseException) -> str:
+    """Return the first line of an error of another package; its type's name if it says nothing."""
+    return (str(error).strip() or type(error).__name__).splitlines()[0]
+
+
 def is_out_of_memory(error: BaseException) -> bool:
     """Return whether an error says that memory ran out: Python's, torch's on either device, or the core's."""
     if isinstance(error, MemoryError):  # of the core, std::bad_alloc arrives as one, too

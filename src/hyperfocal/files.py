@@ -13,6 +13,12 @@ from typing import Any
 from .errors import BadInputError
 
 
+def cache_folder() -> Path:
+    """Return the folder of what can be made again: hyperfocal/ in XDG_CACHE_HOME, if that is absolute, or ~/.cache."""
+    base = os.environ.get("XDG_CACHE_HOME", "")
+    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "hyperfocal"
+
+
 def read_bytes(path: Path) -> bytes:
     """Return the content of a file.
 

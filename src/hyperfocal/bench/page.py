@@ -8,7 +8,6 @@ for the standard deviation. That of a disc is a quarter.
 
 import gzip
 import json
-import math
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -26,6 +25,7 @@ from ..lens import PhysicalLens, ThinLens
 from ..progress import Progress
 from ..render import render
 from ..rendering import RenderOptions
+from ..sh import dc_from_color
 from .config import BenchConfig
 from .evidence import figures_from, keep_view
 from .harness import Cell
@@ -202,7 +202,7 @@ def _one_gaussian(depth_z: float) -> Gaussians:
         quaternions=torch.tensor([[1.0, 0, 0, 0]]),
         scales=torch.full((1, 3), ALONE_SIGMA_PX * depth_z / focal_px),
         opacities=torch.tensor([0.9]),
-        sh=torch.full((1, 1, 3), 0.5 * math.sqrt(4 * math.pi)),
+        sh=dc_from_color(torch.ones(1, 1, 3)),
     )
 
 

@@ -11,13 +11,12 @@ from ..export import read_ply, write_compressed_ply, write_ply
 from ..export.page import Page, page_of, write_page
 from ..gaussians import Gaussians
 from ..progress import Progress
+from ..reconstruct.config import ReconstructConfig
 from ..reconstruct.folder import RESULT_MARK
 from ..reconstruct.page import page_with_all_inside
 from ..reconstruct.result import Result, read_result
 from .arguments import Export, Format
 from .display import show_facts, show_notes
-
-PHOTOGRAPHS = 24  # in a page unless told otherwise
 
 
 @dataclass(frozen=True)
@@ -65,7 +64,7 @@ def export(words: Export, *, console: Console, progress: Progress) -> Mapping[st
 
 def _page(what: Result | Gaussians, words: Export, progress: Progress) -> tuple[Page, tuple[str, ...]]:
     if isinstance(what, Result):
-        photographs = PHOTOGRAPHS if words.photographs is None else words.photographs
+        photographs = ReconstructConfig.view_photographs if words.photographs is None else words.photographs
         return page_with_all_inside(what, photographs=photographs, progress=progress)
     return page_of(what, title=_plain_name(words.path)), ()
 

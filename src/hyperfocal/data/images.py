@@ -164,7 +164,7 @@ def turned(pixels: np.ndarray, orientation: int) -> np.ndarray:
 
 def grey_uint8(image: Tensor) -> np.ndarray:
     """Return the 8-bit luma (BT.601) of an sRGB image [h, w, 3], as feature detectors want it."""
-    return cv2.cvtColor((image.numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
+    return cv2.cvtColor((image.detach().cpu().numpy() * 255 + 0.5).clip(0, 255).astype(np.uint8), cv2.COLOR_RGB2GRAY)
 
 
 def _to_rgb(opened: Pillow.Image) -> tuple[np.ndarray, np.ndarray | None]:

@@ -17,7 +17,7 @@ import numpy as np
 from PIL import Image as Pillow
 
 from ..errors import BadInputError, missing_extra
-from ..files import write_text
+from ..files import cache_folder, write_text
 from ..progress import Progress, silent
 from ..scene import Exif, Scene, View
 from .video_motion import FrameMeasures, Meter, choose, hardly_moves, relative_sharpness, shots, usual_count
@@ -60,16 +60,11 @@ def read_video(
         return None
     if frames is not None and frames < 3:
         raise BadInputError(f"At least 3 frames of a video are needed to find cameras, got frames={frames}.")
-    folder = (cache or _cache_folder()) / f"{path.stem[:40]}-{_key(path, frames)}"
+    folder = (cache or cache_folder() / "frames") / f"{path.stem[:40]}-{_key(path, frames)}"
     index = _read_index(folder) or _extracted(path, frames, folder, progress)
     exif = Exif(make=index["make"], model=index["model"])
     views = tuple(View(name, folder / name, exif=exif, time_s=time_s) for name, time_s in index["frames"])
     return Scene(path, views, kind="video", format="a video", notes=tuple(index["notes"]))
-
-
-def _cache_folder() -> Path:
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "hyperfocal" / "frames"
 
 
 def _key(path: Path, frames: int | None) -> str:

@@ -18,9 +18,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.autograd.function import once_differentiable
 
+from ..color import LUMA
 from ..shapes import Image
-
-LUMA = (0.299, 0.587, 0.114)  # of red, green and blue as displayed (ITU-R BT.601)
 
 Grid = Float[Tensor, "3 4 luma rows columns"]
 

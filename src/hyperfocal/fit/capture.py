@@ -136,6 +136,11 @@ def shutter_of(row: dict[str, Tensor], config: CaptureConfig) -> Shutter | None:
     return Shutter(sub_frames=config.sub_frames, path=MotionPath.constant_velocity(row["motion"]))
 
 
+def camera_of(camera: Camera, row: dict[str, Tensor]) -> Camera:
+    """Return where a photograph was taken, whose row of the fitted `CaptureParameters` is given by field."""
+    return corrected_camera(camera, row["pose"]) if "pose" in row else camera
+
+
 def corrected_camera(camera: Camera, pose: Float[Tensor, "6"]) -> Camera:
     """Return a single camera moved by a row of `CaptureParameters.pose`."""
     turn = rotation_from_quaternion(torch.cat((torch.ones_like(pose[:1]), pose[:3] / 2)))

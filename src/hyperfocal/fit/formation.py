@@ -10,7 +10,7 @@ from ..gaussians import Gaussians
 from ..render import render
 from ..rendering import OpacityLaw, Rendering, RenderOptions
 from ..scene import Photograph
-from .capture import as_photographed, corrected_camera, lens_of, shutter_of
+from .capture import as_photographed, camera_of, lens_of, shutter_of
 from .config import CaptureConfig
 
 LAW: OpacityLaw = "optical_depth"
@@ -37,10 +37,9 @@ def photographed(
         options: Of the renderer.
         background: Behind the Gaussians, in their colour space; black by default.
     """
-    camera = photograph.camera
     rendering = render(
         gaussians,
-        corrected_camera(camera, row["pose"]) if "pose" in row else camera,
+        camera_of(photograph.camera, row),
         lens=lens_of(row),
         shutter=shutter_of(row, config),
         background=background,

@@ -19,7 +19,6 @@ from ..progress import Progress, silent
 from ..rendering import RenderOptions
 from ..scene import Photograph, Scene
 from . import blur_search, capture, clear_view, optimizer, schedules
-from .capture import corrected_camera
 from .checkpoint import Checkpoint, recall, remember
 from .config import FitConfig
 from .densify import Densifier, Observation, densifier_for
@@ -365,7 +364,7 @@ def _differentiate(
         terms["clear_view"] = clear_view.fading(gaussians, photograph.camera, clear_z)
     terms |= capture.regularizers(row, config.capture)
     if schedules.has_spread(config, index):
-        camera = corrected_camera(photograph.camera, row["pose"]) if "pose" in row else photograph.camera
+        camera = capture.camera_of(photograph.camera, row)
         spread = depth_spread_loss(gaussians, camera, run.units.inverse_range, options)
         terms["spread"] = schedules.SPREAD_EVERY * config.spread_weight * spread
     if "aperture" in row:

@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 import torch
 
+from ..data.images import grey_uint8
 from ..protocols import Matches
 from ..shapes import Image
 from .features import OtherImage
@@ -52,7 +53,7 @@ class DenseFlowMatcher:
                 f"Flow needs two images of one size, got {first.shape[1]} x {first.shape[0]} and {second.shape[1]} x "
                 f"{second.shape[0]}; resize one of them, or take another matcher."
             )
-        greys = [_grey(image) for image in (first, second)]
+        greys = [grey_uint8(image) for image in (first, second)]
         there, back = _flow(greys[0], greys[1]), _flow(greys[1], greys[0])
         height, width = greys[0].shape
         offset = self.stride_px // 2
@@ -94,7 +95,3 @@ def _likeness(source: np.ndarray, target: np.ndarray, flow: np.ndarray) -> np.nd
     mean_a, mean_b = mean(a), mean(b)
     variance = (mean(a * a) - mean_a**2).clip(0) * (mean(b * b) - mean_b**2).clip(0)
     return (mean(a * b) - mean_a * mean_b) / np.sqrt(np.maximum(variance, _LEAST_VARIANCE**2))
-
-
-def _grey(image: Image) -> np.ndarray:
-    return cv2.cvtColor((image.detach().cpu().numpy() * 255 + 0.5).astype(np.uint8), cv2.COLOR_RGB2GRAY)

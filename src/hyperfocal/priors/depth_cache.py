@@ -17,6 +17,7 @@ from torch import Tensor
 
 from ..depth import Depth, DepthAxis, DepthKind
 from ..errors import BadInputError
+from ..files import cache_folder
 from ..protocols import DepthPrior
 from ..shapes import Image
 from ..tensor_files import read_tensors, write_tensors
@@ -30,8 +31,7 @@ _log = logging.getLogger(__name__)
 
 def depth_cache_folder() -> Path:
     """Return the folder of cached depth: hyperfocal/depth in XDG_CACHE_HOME or in ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "hyperfocal" / "depth"
+    return cache_folder() / "depth"
 
 
 @dataclass(frozen=True)

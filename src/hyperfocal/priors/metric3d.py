@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 
 from ..depth import Depth
-from ..errors import BadInputError, has_package, missing_extra
+from ..errors import BadInputError, first_line, has_package, missing_extra
 from ..shapes import Image
 from .network_images import IMAGENET, as_batch, on_pixels
 from .weights import fingerprint, require_weights
@@ -90,7 +90,7 @@ def _session(path: Path) -> Any:
     try:
         return onnxruntime.InferenceSession(str(path), settings, providers=["CPUExecutionProvider"])
     except Exception as error:  # its own, without a base in common
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
         raise BadInputError(
-            f"The weights {path} cannot be read as an ONNX model ({first}). Download the file again, or remove it."
+            f"The weights {path} cannot be read as an ONNX model ({first_line(error)}). Download the file again, or "
+            "remove it."
         ) from error

@@ -11,6 +11,7 @@ import torch.nn.functional as F
 from jaxtyping import Float
 from torch import Tensor
 
+from ..color import LUMA
 from ..shapes import Image, Map
 
 
@@ -24,8 +25,6 @@ class Normalisation:
 
 IMAGENET = Normalisation((0.485, 0.456, 0.406), (0.229, 0.224, 0.225))
 HALF = Normalisation((0.5, 0.5, 0.5), (0.5, 0.5, 0.5))  # to [-1, 1]
-
-GREY = (0.299, 0.587, 0.114)  # of red, green, blue, as OpenCV weighs them
 
 
 def nearest_multiple(pixels: float, multiple: int) -> int:
@@ -72,7 +71,7 @@ def seen(image: Image, long_side: int, multiple: int, device: torch.device | str
 
 def grey(batch: Float[Tensor, "1 3 h w"]) -> Float[Tensor, "1 1 h w"]:
     """Return a batch in shades of grey."""
-    return (batch * batch.new_tensor(GREY).view(1, 3, 1, 1)).sum(1, keepdim=True)
+    return (batch * batch.new_tensor(LUMA).view(1, 3, 1, 1)).sum(1, keepdim=True)
 
 
 def on_pixels(values: Float[Tensor, "network_h network_w"], like: Image) -> Map:

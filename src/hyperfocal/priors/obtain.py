@@ -12,7 +12,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInputError, HyperfocalError, has_package, missing_extra
+from ..errors import BadInputError, HyperfocalError, first_line, has_package, missing_extra
 from ..files import replacing
 from ..progress import Progress, silent
 from .registry import WeightFile, Weights
@@ -83,9 +83,10 @@ def download_weights(weights: Weights, *, bars: bool = True) -> tuple[Path, ...]
     except HyperfocalError:
         raise
     except Exception as error:  # of the hub, of its HTTP client and of the system, none with a base in common
+        why = first_line(error).rstrip(".")
         raise BadInputError(
-            f"{names} of {weights.network} could not be downloaded from {weights.page} ({_first_line(error)}). Try "
-            f"again with a network, or get the files on another machine. {by_hand}"
+            f"{names} of {weights.network} could not be downloaded from {weights.page} ({why}). "
+            f"Try again with a network, or get the files on another machine. {by_hand}"
         ) from error
     return tuple(folder / file.path for file in weights.files)
 
@@ -201,7 +202,7 @@ def _verify(file: WeightFile, path: Path, sha256: str | None) -> None:
     except BadInputError:
         raise
     except Exception as error:  # each format raises its own
-        raise BadInputError(f"{path} is damaged ({_first_line(error)}). {remedy}") from error
+        raise BadInputError(f"{path} is damaged ({first_line(error).rstrip('.')}). {remedy}") from error
 
 
 def file_sha256(path: Path) -> str:
@@ -211,8 +212,3 @@ def file_sha256(path: Path) -> str:
         while chunk := file.read(_CHUNK_BYTES):
             digest.update(chunk)
     return digest.hexdigest()
-
-
-def _first_line(error: BaseException) -> str:
-    """Return an error's first line in words, without its final stop."""
-    return (str(error).strip() or type(error).__name__).splitlines()[0].rstrip(".")

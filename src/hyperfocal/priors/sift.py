@@ -3,11 +3,11 @@
 from dataclasses import dataclass
 
 import cv2
-import numpy as np
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from ..data.images import grey_uint8
 from ..protocols import Matches
 from ..shapes import Image
 from .features import OtherImage, mutual_best, remembering
@@ -47,10 +47,9 @@ class SiftMatcher:
         return Matches(*(one.to(first.device) for one in matches))
 
     def _find(self, image: Image) -> _Found:
-        grey = cv2.cvtColor((image.detach().cpu().numpy() * 255 + 0.5).astype(np.uint8), cv2.COLOR_RGB2GRAY)
         # Without precise upscaling OpenCV's keypoints lie a quarter of a pixel aside.
         keypoints, descriptors = cv2.SIFT.create(self._most_features, enable_precise_upscale=True).detectAndCompute(
-            grey, None
+            grey_uint8(image), None
         )
         if not keypoints:
             return _Found(torch.zeros(0, 2), torch.zeros(0, 128))

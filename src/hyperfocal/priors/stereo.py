@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import interpolate
 
 from ..camera import Camera, reduced_size, unproject
+from ..color import LUMA
 from ..depth import Depth
 from ..errors import BadInputError, NothingUsableError
 from ..native.stereo import MOST_PLANES, Slants, SlantSearch, StereoSource, StereoView, semi_global, sweep_planes
@@ -33,7 +34,6 @@ from .stereo_views import (
 # Where no points are given, a coarse sweep finds some: pictures of this size say where the depths are.
 _COARSE_PX = 128
 _ENOUGH_POINTS = 20_000  # of all photographs together: they say where the depths are, not what they are
-_LUMA = (0.299, 0.587, 0.114)
 _MIDDLE_GREY = 0.5  # taken off, so that sums of squares keep their digits
 
 
@@ -146,7 +146,7 @@ def _on_cpu(camera: Camera) -> Camera:
 def _grey(photograph: Photograph) -> Map:
     """Return luma around 0, NaN where the photograph does not count."""
     image = photograph.image.detach().cpu().float()
-    grey = image @ image.new_tensor(_LUMA) - _MIDDLE_GREY
+    grey = image @ image.new_tensor(LUMA) - _MIDDLE_GREY
     return torch.where(photograph.valid.cpu(), grey, torch.nan)
 
 

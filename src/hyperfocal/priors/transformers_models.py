@@ -4,7 +4,7 @@ from importlib import import_module
 from pathlib import Path
 from typing import Any
 
-from ..errors import BadInputError, has_package, missing_extra
+from ..errors import BadInputError, first_line, has_package, missing_extra
 
 
 def load_network(kind: str, folder: Path) -> Any:
@@ -32,8 +32,9 @@ def load_network(kind: str, folder: Path) -> Any:
             folder, local_files_only=True, use_safetensors=True, output_loading_info=True
         )
     except Exception as error:  # of its configuration, of safetensors and of torch, none with a base in common
-        first = (str(error).strip() or type(error).__name__).splitlines()[0]
-        raise BadInputError(f"The weights in {folder} cannot be read as {kind} ({first}). {remedy}") from error
+        raise BadInputError(
+            f"The weights in {folder} cannot be read as {kind} ({first_line(error)}). {remedy}"
+        ) from error
     finally:
         transformers.logging.set_verbosity(level)
         if shows_bars:

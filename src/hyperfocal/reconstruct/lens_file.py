@@ -60,16 +60,22 @@ def read_lens_json(path: Path) -> tuple[PhotographedLens, ...] | None:
         ) from error
 
 
+def focus_words(lens: PhotographedLens) -> tuple[str, float | None]:
+    """Return ("distance", where), ("infinity", None), or ("everywhere", None) where no lens was fitted."""
+    if lens.focus_distance is None:
+        return "everywhere", None
+    return ("distance", lens.focus_distance) if math.isfinite(lens.focus_distance) else ("infinity", None)
+
+
 def _plain(lens: PhotographedLens) -> dict[str, Any]:
-    focus = lens.focus_distance
-    finite = focus is not None and math.isfinite(focus)
+    focus, focus_distance = focus_words(lens)
     return {
         "image": lens.name,
         "focal_px": lens.focal_px,
         "aperture_diameter": lens.aperture_diameter,
         "f_number": lens.f_number,
-        "focus": "everywhere" if focus is None else "distance" if finite else "infinity",
-        "focus_distance": focus if finite else None,
+        "focus": focus,
+        "focus_distance": focus_distance,
         "inverse_focus_sigma": lens.focus_sigma,
         "circle_px": _plain_spread(lens.circle_px),
         "twist": list(lens.twist),

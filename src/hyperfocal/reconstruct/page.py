@@ -1,6 +1,5 @@
 """A result as a page for a browser: its Gaussians, cameras, photographs and lenses."""
 
-import math
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from pathlib import Path
 from threading import Lock
@@ -14,6 +13,7 @@ from ..export.compressed_ply import compressed_ply
 from ..export.page import COMPRESSED_SCENE, Asset, Page, PageCamera, write_page
 from ..progress import Progress, silent
 from ..scene import View
+from .lens_file import focus_words
 from .photographed import PhotographedLens, Spread
 from .pictures import jpeg
 from .report import evenly, name_of
@@ -110,12 +110,11 @@ def _cameras(result: Result, photographs: Mapping[str, Asset]) -> Iterator[PageC
 
 def lens_row(lens: PhotographedLens) -> dict[str, Any]:
     """Return how a photograph was taken, as a page's manifest says it; lengths are scene units."""
-    distance = lens.focus_distance
-    finite = distance is not None and math.isfinite(distance)
+    focus, focus_distance = focus_words(lens)
     return {
         "aperture_diameter": lens.aperture_diameter,
-        "focus": "everywhere" if distance is None else "distance" if finite else "infinity",
-        "focus_distance": distance if finite else None,
+        "focus": focus,
+        "focus_distance": focus_distance,
         "focus_sigma": lens.focus_sigma,
         "f_number": lens.f_number,
         "circle_px": _spread_row(lens.circle_px),

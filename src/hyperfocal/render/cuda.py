@@ -21,10 +21,11 @@ from torch import Tensor
 
 from ..camera import Camera
 from ..errors import BadInputError, missing_extra
+from ..files import cache_folder
 from ..gaussians import Gaussians
 from ..rendering import Rendering, RenderOptions
 from .cuda_adapter import render_with
-from .cuda_build import GSPLAT_VERSION, STOCK_CUT, Build, cache_folder, find_build, find_cuda_home, locked
+from .cuda_build import GSPLAT_VERSION, STOCK_CUT, Build, find_build, find_cuda_home, locked
 from .cuda_stages import Stages
 
 MOST_FEATURES = 32

@@ -26,6 +26,7 @@ from typing import TypeAlias
 import torch
 
 from ..errors import BadInputError
+from ..files import cache_folder
 from ..progress import Progress, silent
 
 GSPLAT_VERSION = "1.5.3"  # private names and exact signatures are used, so no other will do
@@ -48,12 +49,6 @@ class Build:
     """Holds the package; goes to the front of the import path."""
     alpha_cut: float
     """What its kernels drop."""
-
-
-def cache_folder() -> Path:
-    """Return where builds are kept: hyperfocal/ in XDG_CACHE_HOME, or in ~/.cache."""
-    base = os.environ.get("XDG_CACHE_HOME", "")
-    return (Path(base) if Path(base).is_absolute() else Path.home() / ".cache") / "hyperfocal"
 
 
 def build_folder(alpha_cut: float = LOWERED_CUT) -> Path:
